@@ -1,0 +1,1 @@
+//! The library behind the `chapan` binary: server rooms and command line.

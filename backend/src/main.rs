@@ -1,0 +1,3 @@
+//! The `chapan` binary.
+
+fn main() {}

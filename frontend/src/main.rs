@@ -1,0 +1,3 @@
+//! The studio in the browser.
+
+fn main() {}

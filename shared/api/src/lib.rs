@@ -1,0 +1,1 @@
+//! Wire types of the studio: what browser and server say to each other, and the rules they share.

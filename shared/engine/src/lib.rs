@@ -1,0 +1,1 @@
+//! The diffusion engine: models, schedulers, pipelines and weights on candle.

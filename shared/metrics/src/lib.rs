@@ -1,0 +1,1 @@
+//! Measures on pictures and embeddings: pure maths on slices.

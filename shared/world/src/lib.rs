@@ -1,0 +1,1 @@
+//! The procedural drawing world: a seed becomes a picture, a caption and its attributes.

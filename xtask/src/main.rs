@@ -1,0 +1,3 @@
+//! Set-up and tasks.
+
+fn main() {}
