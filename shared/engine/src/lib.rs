@@ -1,1 +1,27 @@
 //! The diffusion engine: models, schedulers, pipelines and weights on candle.
+//!
+//! Everything here is synchronous and knows nothing of servers, jobs or files beyond the checkpoint it is given. The same
+//! code runs natively and in the browser (wasm32). Rooms, from the bottom up:
+//!
+//! | room | what it holds |
+//! |---|---|
+//! | [`error`] | one typed error: what happened, then `hint:` what to do |
+//! | [`weights`] | checkpoint files, verified before use; every tensor consumed exactly once |
+//! | [`nn`] | all layers of the project: linear, convolution, norms, attention, activations, embeddings |
+//! | [`models`] | networks built of those layers, named as in diffusers and transformers checkpoints |
+//! | [`noise`] | seeded noise, bit-identical to `torch.randn` |
+//! | [`schedulers`] | one sampling algorithm a file |
+//! | [`tokenizer`] | CLIP's byte-pair encoding |
+//! | [`pipelines`] | the visible loop: tokens, latents, steps, picture |
+
+pub mod error;
+pub mod models;
+pub mod nn;
+pub mod noise;
+pub mod pipelines;
+pub mod schedulers;
+pub mod tokenizer;
+pub mod weights;
+
+pub use candle_core::{DType, Device, Tensor};
+pub use error::{Error, Result};

@@ -1,0 +1,1 @@
+//! Sampling algorithms, one a file, with the configuration and the numbers of diffusers.

@@ -1,0 +1,1 @@
+//! Text to token ids: byte-pair encoding as CLIP does it, from the checkpoint's own vocabulary.
