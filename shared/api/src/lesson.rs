@@ -1,0 +1,76 @@
+//! The noun `lesson`: texts and checks as data (`assets/lessons`), and a student's progress.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// A text in the three languages, by language code (`en`, `ru`, `kk`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Text {
+    /// English.
+    pub en: String,
+    /// Russian.
+    pub ru: String,
+    /// Kazakh.
+    pub kk: String,
+}
+
+/// What a step asks the studio to check by itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "check", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Check {
+    /// The same parameters and seed, run twice, give the same pixels.
+    IdenticalPictures,
+    /// Two seeds give pictures whose SSIM is below `below`.
+    DifferentSeed {
+        /// SSIM that the two pictures must stay under.
+        below: f64,
+    },
+}
+
+/// One step of a lesson: one idea, the knobs of that idea, a task and a check.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// Stable name within the lesson; part of the address.
+    pub id: String,
+    /// Headline.
+    pub title: Text,
+    /// The idea, in two or three sentences.
+    pub idea: Text,
+    /// What to do.
+    pub task: Text,
+    /// Parameters the step starts with.
+    pub start: crate::generation::CreateGeneration,
+    /// Names of the fields of `CreateGeneration` that the step shows.
+    pub knobs: Vec<String>,
+    /// What is checked.
+    #[serde(flatten)]
+    pub check: Check,
+}
+
+/// A lesson.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Lesson {
+    /// Stable name; part of the address.
+    pub id: String,
+    /// Headline.
+    pub title: Text,
+    /// What it is about.
+    pub summary: Text,
+    /// The steps, in order.
+    pub steps: Vec<Step>,
+}
+
+/// A student's progress in one lesson: step id to the time it was done, in milliseconds since 1970 UTC.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LessonProgress {
+    /// Finished steps.
+    pub done: BTreeMap<String, i64>,
+}

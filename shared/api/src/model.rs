@@ -1,0 +1,33 @@
+//! The noun `model`: what is installed.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::ModelId;
+
+/// An installed model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ModelView {
+    /// Its id: the name of its folder.
+    pub id: ModelId,
+    /// Architecture: `sdxl`.
+    pub family: String,
+    /// Size of the weight files.
+    pub size_bytes: u64,
+    /// SHA-256 over the weight files, once it has been computed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Number format of the weight files: `f16`, `bf16`, `f32`, `mixed`.
+    pub precision: String,
+    /// Licence, when the model says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub license: Option<String>,
+    /// Width and height that the model was made for, in pixels.
+    pub default_side: u32,
+    /// Scheduler that the checkpoint asks for.
+    pub default_scheduler: String,
+    /// Memory that a picture of the default size needs.
+    pub memory_bytes: u64,
+    /// Whether it is in memory now, so that a picture starts at once.
+    pub loaded: bool,
+}

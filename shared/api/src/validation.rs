@@ -1,0 +1,180 @@
+//! Rules for fields: each fault names its field, the rule it breaks and the rule's numbers.
+//!
+//! The English words are made here once, so that server and command line say the same; the browser translates by
+//! [`Rule`], which carries all that a sentence needs.
+
+use serde::{Deserialize, Serialize};
+
+/// A rule that a field broke, with the numbers a sentence about it needs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "rule", rename_all = "snake_case")]
+pub enum Rule {
+    /// The field must not be empty.
+    Required,
+    /// The text is longer than `max` characters.
+    TooLong {
+        /// Most characters allowed.
+        max: u64,
+        /// Characters found.
+        got: u64,
+    },
+    /// The number lies outside `min..=max`.
+    OutOfRange {
+        /// Least value allowed.
+        min: f64,
+        /// Greatest value allowed.
+        max: f64,
+        /// The value found, as text (`NaN` is not a JSON number).
+        got: String,
+    },
+    /// The number is not a multiple of `of`.
+    NotMultiple {
+        /// The step.
+        of: u64,
+        /// The value found.
+        got: u64,
+    },
+    /// The value is not one of the allowed names.
+    UnknownName {
+        /// The value found.
+        got: String,
+        /// All allowed names.
+        allowed: Vec<String>,
+    },
+    /// The text contains a character that cannot be used, such as NUL.
+    ControlCharacter {
+        /// Its code point, as `U+0000`.
+        got: String,
+    },
+}
+
+/// One fault of a request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct FieldError {
+    /// The field, as it is spelled in JSON.
+    pub field: String,
+    /// The rule it breaks.
+    #[serde(flatten)]
+    pub rule: Rule,
+}
+
+impl Eq for FieldError {}
+
+impl FieldError {
+    /// A fault of `field`.
+    pub fn new(field: impl Into<String>, rule: Rule) -> Self {
+        Self { field: field.into(), rule }
+    }
+
+    /// The fact in English.
+    pub fn message(&self) -> String {
+        let field = &self.field;
+        match &self.rule {
+            Rule::Required => format!("`{field}` is empty"),
+            Rule::TooLong { max, got } => format!("`{field}` has {got} characters, at most {max} are taken"),
+            Rule::OutOfRange { min, max, got } => format!("`{field}` is `{got}`, outside {min} to {max}"),
+            Rule::NotMultiple { of, got } => format!("`{field}` is `{got}`, not a multiple of {of}"),
+            Rule::UnknownName { got, .. } => format!("`{field}` is `{got}`, which is not known"),
+            Rule::ControlCharacter { got } => format!("`{field}` contains the control character {got}"),
+        }
+    }
+
+    /// What to do, in English.
+    pub fn hint(&self) -> String {
+        match &self.rule {
+            Rule::Required => "write something here".to_owned(),
+            Rule::TooLong { max, .. } => format!("shorten it to {max} characters or fewer"),
+            Rule::OutOfRange { min, max, .. } => format!("choose a number from {min} to {max}"),
+            Rule::NotMultiple { of, got } => {
+                format!("try {} or {}", got / of * of, (got / of + 1) * of)
+            }
+            Rule::UnknownName { allowed, .. } => format!("choose one of: {}", allowed.join(", ")),
+            Rule::ControlCharacter { .. } => {
+                "remove it; letters, punctuation and line breaks are fine".to_owned()
+            }
+        }
+    }
+}
+
+/// Collects the faults of one request.
+#[derive(Debug, Default)]
+pub struct Checker {
+    faults: Vec<FieldError>,
+}
+
+impl Checker {
+    /// A checker that has found nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a fault.
+    pub fn fault(&mut self, field: &str, rule: Rule) {
+        self.faults.push(FieldError::new(field, rule));
+    }
+
+    /// Text of at most `max` characters without control characters other than tab and line breaks.
+    pub fn text(&mut self, field: &str, value: &str, max: u64) {
+        let got = value.chars().count() as u64;
+        if got > max {
+            self.fault(field, Rule::TooLong { max, got });
+        }
+        if let Some(c) = value.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+            self.fault(field, Rule::ControlCharacter { got: format!("U+{:04X}", c as u32) });
+        }
+    }
+
+    /// A finite number in `min..=max`.
+    pub fn number(&mut self, field: &str, value: f64, min: f64, max: f64) {
+        if !(value >= min && value <= max) {
+            self.fault(field, Rule::OutOfRange { min, max, got: value.to_string() });
+        }
+    }
+
+    /// A multiple of `of`.
+    pub fn multiple(&mut self, field: &str, value: u64, of: u64) {
+        if !value.is_multiple_of(of) {
+            self.fault(field, Rule::NotMultiple { of, got: value });
+        }
+    }
+
+    /// One of the allowed names.
+    pub fn name(&mut self, field: &str, value: &str, allowed: &[&str]) {
+        if !allowed.contains(&value) {
+            let got: String = value.chars().take(64).collect();
+            let allowed = allowed.iter().map(|s| (*s).to_owned()).collect();
+            self.fault(field, Rule::UnknownName { got, allowed });
+        }
+    }
+
+    /// All faults, or nothing.
+    pub fn finish(self) -> Result<(), Vec<FieldError>> {
+        if self.faults.is_empty() { Ok(()) } else { Err(self.faults) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn collects_every_fault() {
+        let mut checker = Checker::new();
+        checker.number("steps", f64::NAN, 1.0, 100.0);
+        checker.multiple("width", 130, 8);
+        checker.text("prompt", "a\0b", 2);
+        let faults = checker.finish().unwrap_err();
+        let fields: Vec<_> = faults.iter().map(|f| f.field.as_str()).collect();
+        assert_eq!(fields, ["steps", "width", "prompt", "prompt"]);
+        assert_eq!(faults[1].hint(), "try 128 or 136");
+    }
+
+    #[test]
+    fn a_fault_survives_json() {
+        let fault = FieldError::new("seed", Rule::OutOfRange { min: 0.0, max: 1.0, got: "NaN".to_owned() });
+        let json = serde_json::to_string(&fault).unwrap();
+        assert_eq!(serde_json::from_str::<FieldError>(&json).unwrap(), fault);
+    }
+}
