@@ -28,56 +28,9 @@ pub enum Error {
         got: Vec<usize>,
     },
 
-    /// A tensor that the model needs is not in the checkpoint.
-    #[error(
-        "tensor `{name}` is missing from the checkpoint\nhint: the file may be incomplete, or belong to another architecture than its configuration says"
-    )]
-    MissingTensor {
-        /// Full dotted name.
-        name: String,
-    },
-
-    /// A tensor exists but has another shape than the configuration implies.
-    #[error(
-        "tensor `{name}` has shape {got:?}, the configuration implies {expected:?}\nhint: the weights and the configuration are of different models"
-    )]
-    TensorShape {
-        /// Full dotted name.
-        name: String,
-        /// Shape implied by the configuration.
-        expected: Vec<usize>,
-        /// Shape found in the file.
-        got: Vec<usize>,
-    },
-
-    /// A tensor's element type cannot be used here.
-    #[error("tensor `{name}` has element type `{dtype}`\nhint: weights are floating point: F32, F16 or BF16")]
-    TensorDtype {
-        /// Full dotted name.
-        name: String,
-        /// The type found.
-        dtype: String,
-    },
-
-    /// A tensor was asked for twice: a mistake in the model's code.
-    #[error(
-        "tensor `{name}` was consumed twice\nhint: two layers claim the same weights; this is a mistake in the model's code"
-    )]
-    TensorTaken {
-        /// Full dotted name.
-        name: String,
-    },
-
-    /// The checkpoint holds tensors that no layer asked for.
-    #[error(
-        "{count} tensors of the checkpoint were not used, the first are {names:?}\nhint: the configuration describes a smaller or another model than the weights"
-    )]
-    LeftoverTensors {
-        /// How many.
-        count: usize,
-        /// The first few names, sorted.
-        names: Vec<String>,
-    },
+    /// The checkpoint's weights are broken, hostile, or belong to another model.
+    #[error(transparent)]
+    Weights(#[from] crate::weights::WeightsError),
 
     /// A file could not be read.
     #[error("cannot read `{path}`: {source}\nhint: {hint}")]
