@@ -9,9 +9,12 @@ mod environment;
 mod fault;
 mod process;
 mod project;
+mod server;
 mod setup;
+mod test;
 mod tools;
 mod wasm;
+mod web;
 
 use fault::{Fault, Result};
 use project::Project;
@@ -21,10 +24,19 @@ Set-up and tasks. What is missing is installed, pinned, into the tools folder; a
 
 Usage: cargo xtask <task> [options]
 
-  setup [what..]   install only: wasm, trunk, bindgen, browser (default: all)
+  serve [options]  build front end and server in release, serve on 127.0.0.1:8080; options go to `chapan serve`
+  test [step..]    every check of the repository, or the named steps (below)
+  build            front end and server in release
+  fmt              format the code
+  lint             formatting, clippy and documentation
+  e2e [story..]    the page in a real browser
+  kill [--rounds N] [--seed S]   kill the server at random moments under load, and check what is left
+  setup [what..]   install only: wasm, trunk, bindgen, deny, browser (default: all)
   wasm <args..>    cargo for wasm32 with the right toolchain: `cargo xtask wasm check -p chapan-web`
 
 The tools folder is $CHAPAN_TOOLS_DIR, else $XDG_CACHE_HOME/chapan/tools, else ~/.cache/chapan/tools.
+
+Steps of `test`, in order:
 ";
 
 fn main() -> std::process::ExitCode {
@@ -44,10 +56,17 @@ fn run(arguments: &[String]) -> Result {
     };
     let project = Project::locate()?;
     match task {
+        "serve" => server::serve(&project, rest),
+        "test" => test::run(&project, rest),
+        "build" => server::build(&project).map(|built| println!("{}", built.program.display())),
+        "fmt" => test::fmt(&project),
+        "lint" => test::lint(&project),
+        "e2e" => test::e2e(&project, rest),
+        "kill" => test::kill(&project, rest),
         "setup" => setup::run(&project, rest),
         "wasm" => wasm::run(&project, rest),
         "help" | "--help" | "-h" => {
-            print!("{HELP}");
+            print!("{HELP}{}", test::list());
             Ok(())
         }
         other => Err(Fault::usage(format!("there is no task `{other}`"), "`cargo xtask help` lists them")),

@@ -1,8 +1,9 @@
 //! Running other programs: said before they start, loud when they fail.
 
 use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use crate::environment;
 use crate::fault::{Fault, Result};
@@ -34,6 +35,44 @@ pub fn run(command: &mut Command) -> Result {
     } else {
         Err(Fault::new(format!("`{}` ended with {status}", words(command))))
     }
+}
+
+/// A test command that ran.
+pub struct Counted {
+    /// Tests that passed, over all test programs.
+    pub passed: u32,
+    /// Tests that failed.
+    pub failed: u32,
+    /// How the command ended.
+    pub status: ExitStatus,
+}
+
+/// Runs tests: their output is passed on, their summary lines are added up.
+pub fn run_counted(command: &mut Command) -> Result<Counted> {
+    eprintln!("$ {}", words(command));
+    let mut child = command.stdout(Stdio::piped()).spawn().map_err(|error| cannot_start(command, &error))?;
+    let (mut passed, mut failed) = (0, 0);
+    if let Some(output) = child.stdout.take() {
+        // Bytes, not lines of text: a test may print anything.
+        for line in BufReader::new(output).split(b'\n').map_while(std::io::Result::ok) {
+            let line = String::from_utf8_lossy(&line);
+            println!("{line}");
+            if let Some(counts) = summary(&line) {
+                passed += counts.0;
+                failed += counts.1;
+            }
+        }
+    }
+    let status = child.wait().map_err(|error| cannot_start(command, &error))?;
+    Ok(Counted { passed, failed, status })
+}
+
+/// The counts in `test result: ok. 3 passed; 0 failed; ..`.
+fn summary(line: &str) -> Option<(u32, u32)> {
+    let (_, counts) = line.trim().strip_prefix("test result: ")?.split_once(". ")?;
+    let mut numbers =
+        counts.split("; ").map(|part| part.split_once(' ').and_then(|(number, _)| number.parse().ok()));
+    Some((numbers.next()??, numbers.next()??))
 }
 
 /// Runs a command quietly and returns what it printed on standard output, without the last line break.
@@ -70,4 +109,16 @@ pub fn is_executable(path: &Path) -> bool {
 
 fn cannot_start(command: &Command, error: &std::io::Error) -> Fault {
     Fault::new(format!("`{}` could not be started: {error}", words(command)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::summary;
+
+    #[test]
+    fn summaries_are_read() {
+        let line = "test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s";
+        assert_eq!(summary(line), Some((3, 2)));
+        assert_eq!(summary("test pipeline::loads ... ok"), None);
+    }
 }

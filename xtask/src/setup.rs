@@ -4,7 +4,7 @@ use crate::fault::{Fault, Result};
 use crate::project::Project;
 use crate::tools::{Tool, browser, wasm_target};
 
-const ALL: [&str; 4] = ["wasm", "trunk", "bindgen", "browser"];
+const ALL: [&str; 5] = ["wasm", "trunk", "bindgen", "deny", "browser"];
 
 /// Installs what is named, or everything.
 pub fn run(project: &Project, names: &[String]) -> Result {
@@ -17,6 +17,7 @@ pub fn run(project: &Project, names: &[String]) -> Result {
             "bindgen" => {
                 println!("wasm-bindgen: {}", Tool::wasm_bindgen(project)?.ensure(project)?.display());
             }
+            "deny" => println!("cargo-deny: {}", Tool::cargo_deny().ensure(project)?.display()),
             "browser" => {
                 let browser = browser::ensure()?;
                 println!("browser: {}, driven by {}", browser.chromium.display(), browser.driver.display());

@@ -46,6 +46,17 @@ impl Tool {
         })
     }
 
+    /// The checker of licences, bans, sources and advisories.
+    pub fn cargo_deny() -> Self {
+        Self {
+            package: "cargo-deny",
+            program: "cargo-deny",
+            version: "0.20.2".to_owned(),
+            default_features: false,
+            minutes: 6,
+        }
+    }
+
     /// The program of this version: on `PATH`, in the tools folder, or installed there now.
     pub fn ensure(&self, project: &Project) -> Result<PathBuf> {
         let kept = project.tools.join("bin").join(self.program);
