@@ -1,0 +1,54 @@
+//! How a running pipeline tells what it does, and is told to stop.
+
+use crate::pipelines::LatentPreview;
+
+/// Whether to go on after an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// Go on.
+    Continue,
+    /// Stop now; the call answers [`Error::Cancelled`](crate::Error::Cancelled).
+    Cancel,
+}
+
+/// What a pipeline reports.
+#[derive(Debug)]
+pub enum ProgressEvent<'a> {
+    /// The prompts are about to be encoded.
+    Encoding,
+    /// A step of the loop is done.
+    Step {
+        /// Which one, from 0.
+        index: usize,
+        /// How many there are. Samplers that call the network twice a step (Heun) count each call.
+        total: usize,
+        /// The timestep just left behind, from about 1000 (noise) down to 0.
+        timestep: f64,
+        /// What the picture looks like so far, computed only when asked.
+        preview: LatentPreview<'a>,
+    },
+    /// The latents are final and about to be decoded.
+    Decoding,
+}
+
+/// Receives the events of one call. Implemented by every `FnMut(ProgressEvent<'_>) -> Flow`.
+pub trait Progress {
+    /// Takes one event; answering [`Flow::Cancel`] stops the pipeline before its next step.
+    fn on(&mut self, event: ProgressEvent<'_>) -> Flow;
+}
+
+impl<F: FnMut(ProgressEvent<'_>) -> Flow> Progress for F {
+    fn on(&mut self, event: ProgressEvent<'_>) -> Flow {
+        self(event)
+    }
+}
+
+/// Listens to nothing and never stops.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn on(&mut self, _: ProgressEvent<'_>) -> Flow {
+        Flow::Continue
+    }
+}
