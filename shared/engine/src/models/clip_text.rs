@@ -1,0 +1,221 @@
+//! The text encoders of Stable Diffusion XL: CLIP's text transformer, with or without the projection of the pooled state.
+
+use candle_core::{DType, IndexOp, Tensor};
+use serde::Deserialize;
+
+use crate::nn::{Activation, Embedding, LayerNorm, Linear, Masking, scaled_dot_product_attention};
+use crate::weights::Scope;
+use crate::{Error, Result};
+
+/// `config.json` of a text encoder, with transformers' defaults.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the names are the checkpoint's own")]
+pub struct ClipTextConfig {
+    pub vocab_size: usize,
+    pub hidden_size: usize,
+    pub intermediate_size: usize,
+    pub projection_dim: usize,
+    pub num_hidden_layers: usize,
+    pub num_attention_heads: usize,
+    pub max_position_embeddings: usize,
+    pub hidden_act: String,
+    pub layer_norm_eps: f64,
+    pub eos_token_id: u32,
+}
+
+impl Default for ClipTextConfig {
+    fn default() -> Self {
+        Self {
+            vocab_size: 49408,
+            hidden_size: 512,
+            intermediate_size: 2048,
+            projection_dim: 512,
+            num_hidden_layers: 12,
+            num_attention_heads: 8,
+            max_position_embeddings: 77,
+            hidden_act: "quick_gelu".into(),
+            layer_norm_eps: 1e-5,
+            eos_token_id: 49407,
+        }
+    }
+}
+
+/// What a text encoder says about a batch of token sequences.
+#[derive(Debug, Clone)]
+pub struct ClipTextOutput {
+    /// The states after the embedding and after each layer: `layers + 1` of `(batch, tokens, hidden)`.
+    pub hidden_states: Vec<Tensor>,
+    /// The last of them after the final normalisation.
+    pub last_hidden_state: Tensor,
+    /// The normalised state at the end-of-text token: `(batch, hidden)`.
+    pub pooled: Tensor,
+    /// Its projection, `(batch, projection_dim)`, if the checkpoint has one.
+    pub text_embeds: Option<Tensor>,
+}
+
+impl ClipTextOutput {
+    /// The state that Stable Diffusion XL conditions on: before the last layer, or `clip_skip` layers earlier still.
+    pub fn penultimate(&self, clip_skip: usize) -> Result<&Tensor> {
+        let states = &self.hidden_states;
+        states.len().checked_sub(clip_skip + 2).and_then(|index| states.get(index)).ok_or_else(|| {
+            Error::Parameter {
+                parameter: "clip_skip",
+                fault: format!("is `{clip_skip}` but the text encoder has {} layers", states.len() - 1),
+                hint: "skip fewer layers".into(),
+            }
+        })
+    }
+}
+
+/// CLIP's text transformer.
+#[derive(Debug)]
+pub struct ClipTextModel {
+    token_embedding: Embedding,
+    position_embedding: Embedding,
+    layers: Vec<Layer>,
+    final_layer_norm: LayerNorm,
+    text_projection: Option<Linear>,
+    eos_token_id: u32,
+    vocab_size: usize,
+    max_positions: usize,
+}
+
+impl ClipTextModel {
+    /// Loads the encoder; the prefix `text_model.` that some versions of transformers write is optional.
+    pub fn load(scope: &Scope, config: &ClipTextConfig) -> Result<Self> {
+        let (width, heads) = (config.hidden_size, config.num_attention_heads);
+        if heads == 0 || !width.is_multiple_of(heads) {
+            return Err(Error::config(
+                "text encoder",
+                format!("`hidden_size` `{width}` does not divide into `num_attention_heads` `{heads}`"),
+                "the configuration is damaged",
+            ));
+        }
+        let text = scope.pp_if_present("text_model");
+        let embeddings = text.pp("embeddings");
+        let layers = text.pp("encoder").pp("layers");
+        let projection = scope.pp("text_projection");
+        Ok(Self {
+            token_embedding: Embedding::load(&embeddings.pp("token_embedding"), config.vocab_size, width)?,
+            position_embedding: Embedding::load(
+                &embeddings.pp("position_embedding"),
+                config.max_position_embeddings,
+                width,
+            )?,
+            layers: (0..config.num_hidden_layers)
+                .map(|index| Layer::load(&layers.pp(index), config))
+                .collect::<Result<_>>()?,
+            final_layer_norm: LayerNorm::load(&text.pp("final_layer_norm"), width, config.layer_norm_eps)?,
+            text_projection: projection
+                .contains("weight")
+                .then(|| Linear::load_without_bias(&projection, width, config.projection_dim))
+                .transpose()?,
+            eos_token_id: config.eos_token_id,
+            vocab_size: config.vocab_size,
+            max_positions: config.max_position_embeddings,
+        })
+    }
+
+    /// Longest sequence, padding and special tokens included.
+    pub fn max_positions(&self) -> usize {
+        self.max_positions
+    }
+
+    /// Encodes `(batch, tokens)` ids (`u32`). No mask but the causal one, as Stable Diffusion XL does.
+    pub fn forward(&self, ids: &Tensor) -> Result<ClipTextOutput> {
+        let (batch, length) = ids.dims2()?;
+        if length > self.max_positions {
+            return Err(Error::shape(
+                "text encoder",
+                format!("at most {} tokens", self.max_positions),
+                ids.dims(),
+            ));
+        }
+        let rows = ids.to_dtype(DType::U32)?.to_vec2::<u32>()?;
+        if let Some(id) = rows.iter().flatten().find(|id| **id as usize >= self.vocab_size) {
+            return Err(Error::Parameter {
+                parameter: "ids",
+                fault: format!("contain token `{id}` of a vocabulary of {}", self.vocab_size),
+                hint: "the tokenizer and the text encoder are of different models".into(),
+            });
+        }
+        let positions = Tensor::arange(0, length as u32, ids.device())?;
+        let tokens = self.token_embedding.forward(&ids.to_dtype(DType::U32)?)?;
+        let mut state = tokens.broadcast_add(&self.position_embedding.forward(&positions)?)?;
+        let mut hidden_states = Vec::with_capacity(self.layers.len() + 1);
+        for layer in &self.layers {
+            let next = layer.forward(&state)?;
+            hidden_states.push(std::mem::replace(&mut state, next));
+        }
+        hidden_states.push(state.clone());
+        let last_hidden_state = self.final_layer_norm.forward(&state)?;
+        let ends = rows.iter().map(|row| self.end_of_text(row));
+        let pooled = ends
+            .enumerate()
+            .map(|(item, end)| last_hidden_state.i((item, end)))
+            .collect::<candle_core::Result<Vec<_>>>()?;
+        let pooled = Tensor::stack(&pooled, 0)?;
+        debug_assert_eq!(pooled.dims()[0], batch);
+        let text_embeds =
+            self.text_projection.as_ref().map(|projection| projection.forward(&pooled)).transpose()?;
+        Ok(ClipTextOutput { hidden_states, last_hidden_state, pooled, text_embeds })
+    }
+
+    /// Position of the token whose state stands for the text.
+    ///
+    /// Old configurations say `eos_token_id: 2`, which is wrong; for those the largest id is taken, as transformers does.
+    fn end_of_text(&self, row: &[u32]) -> usize {
+        if self.eos_token_id == 2 {
+            // The first of equal maxima: `max_by_key` would give the last.
+            let largest = row.iter().max();
+            return row.iter().position(|id| Some(id) == largest).unwrap_or(0);
+        }
+        row.iter().position(|id| *id == self.eos_token_id).unwrap_or(0)
+    }
+}
+
+/// One transformer layer, normalised before attention and before the feed-forward network.
+#[derive(Debug)]
+struct Layer {
+    layer_norm1: LayerNorm,
+    q_proj: Linear,
+    k_proj: Linear,
+    v_proj: Linear,
+    out_proj: Linear,
+    layer_norm2: LayerNorm,
+    fc1: Linear,
+    fc2: Linear,
+    activation: Activation,
+    heads: usize,
+}
+
+impl Layer {
+    fn load(scope: &Scope, config: &ClipTextConfig) -> Result<Self> {
+        let (width, inner, eps) = (config.hidden_size, config.intermediate_size, config.layer_norm_eps);
+        let (attention, mlp) = (scope.pp("self_attn"), scope.pp("mlp"));
+        let projection = |name| Linear::load(&attention.pp(name), width, width);
+        Ok(Self {
+            layer_norm1: LayerNorm::load(&scope.pp("layer_norm1"), width, eps)?,
+            q_proj: projection("q_proj")?,
+            k_proj: projection("k_proj")?,
+            v_proj: projection("v_proj")?,
+            out_proj: projection("out_proj")?,
+            layer_norm2: LayerNorm::load(&scope.pp("layer_norm2"), width, eps)?,
+            fc1: Linear::load(&mlp.pp("fc1"), width, inner)?,
+            fc2: Linear::load(&mlp.pp("fc2"), inner, width)?,
+            activation: Activation::from_name("text encoder", &config.hidden_act)?,
+            heads: config.num_attention_heads,
+        })
+    }
+
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let normal = self.layer_norm1.forward(x)?;
+        let (q, k, v) =
+            (self.q_proj.forward(&normal)?, self.k_proj.forward(&normal)?, self.v_proj.forward(&normal)?);
+        let attended = scaled_dot_product_attention(&q, &k, &v, self.heads, Masking::Causal)?;
+        let x = self.out_proj.forward_plus(&attended, x)?;
+        let inner = self.fc1.forward_activated(&self.layer_norm2.forward(&x)?, self.activation)?;
+        self.fc2.forward_plus(&inner, &x)
+    }
+}

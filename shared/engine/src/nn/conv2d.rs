@@ -1,0 +1,169 @@
+//! Two-dimensional convolution, with upsampling before it and additions after it done in the same pass.
+
+use candle_core::Tensor;
+
+use super::cpu;
+use crate::weights::Scope;
+use crate::{Error, Result};
+
+/// Geometry of a square convolution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conv2dShape {
+    /// Width and height of the kernel.
+    pub kernel: usize,
+    /// Step between two output pixels.
+    pub stride: usize,
+    /// Zeros added above and to the left.
+    pub pad_before: usize,
+    /// Zeros added below and to the right.
+    pub pad_after: usize,
+}
+
+impl Conv2dShape {
+    /// `kernel` x `kernel`, output as large as the input.
+    pub fn same(kernel: usize) -> Self {
+        Self { kernel, stride: 1, pad_before: kernel / 2, pad_after: kernel / 2 }
+    }
+
+    /// Output length for an input of `length`.
+    pub fn output(&self, length: usize) -> Option<usize> {
+        Some((length + self.pad_before + self.pad_after).checked_sub(self.kernel)? / self.stride + 1)
+    }
+}
+
+/// What is added to the output of a convolution.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Plus<'a> {
+    /// `(batch, channels)`: the same for every pixel of a channel, such as a projected time embedding.
+    pub per_channel: Option<&'a Tensor>,
+    /// A tensor of the output's shape, such as the input of a residual block.
+    pub residual: Option<&'a Tensor>,
+}
+
+/// A convolution: weight `(out, in, kernel, kernel)`, bias `(out)`.
+#[derive(Debug)]
+pub struct Conv2d {
+    weight: Tensor,
+    bias: Option<Tensor>,
+    shape: Conv2dShape,
+    packed: cpu::PackedCell,
+}
+
+impl Conv2d {
+    /// A layer of these weights.
+    pub fn new(weight: Tensor, bias: Option<Tensor>, shape: Conv2dShape) -> Result<Self> {
+        let (out, _, kh, kw) = weight.dims4()?;
+        if kh != shape.kernel || kw != shape.kernel || shape.stride == 0 {
+            return Err(Error::shape("conv2d", format!("a kernel of {0}x{0}", shape.kernel), weight.dims()));
+        }
+        if let Some(bias) = &bias
+            && bias.dims() != [out]
+        {
+            return Err(Error::shape("conv2d", format!("a bias of {out}"), bias.dims()));
+        }
+        Ok(Self { weight, bias, shape, packed: cpu::PackedCell::default() })
+    }
+
+    /// Takes `weight` and `bias` of `scope`.
+    pub fn load(scope: &Scope, inputs: usize, outputs: usize, shape: Conv2dShape) -> Result<Self> {
+        let weight = scope.get(&[outputs, inputs, shape.kernel, shape.kernel], "weight")?;
+        Self::new(weight, Some(scope.get(&[outputs], "bias")?), shape)
+    }
+
+    /// The same without a bias.
+    pub fn load_without_bias(
+        scope: &Scope,
+        inputs: usize,
+        outputs: usize,
+        shape: Conv2dShape,
+    ) -> Result<Self> {
+        Self::new(scope.get(&[outputs, inputs, shape.kernel, shape.kernel], "weight")?, None, shape)
+    }
+
+    /// The weight, `(out, in, kernel, kernel)`.
+    pub fn weight(&self) -> &Tensor {
+        &self.weight
+    }
+
+    /// The bias, `(out)`.
+    pub fn bias(&self) -> Option<&Tensor> {
+        self.bias.as_ref()
+    }
+
+    /// `(batch, in, height, width)` to `(batch, out, height', width')`.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.forward_plus(x, Plus::default())
+    }
+
+    /// The convolution plus what `plus` names.
+    pub fn forward_plus(&self, x: &Tensor, plus: Plus<'_>) -> Result<Tensor> {
+        let (_, _, height, width) = self.check(x)?;
+        self.apply(x, (height, width), false, plus)
+    }
+
+    /// The convolution of `x` enlarged by repeating every pixel twice in both directions, cut to `size` if given.
+    ///
+    /// `size` serves networks whose skip connections have an odd side: `2n` or `2n - 1` for an input of `n`.
+    pub fn forward_upsampled(&self, x: &Tensor, size: Option<(usize, usize)>) -> Result<Tensor> {
+        let (_, _, h, w) = self.check(x)?;
+        let (height, width) = size.unwrap_or((2 * h, 2 * w));
+        if height.div_ceil(2) != h || width.div_ceil(2) != w {
+            return Err(Error::shape("upsample", format!("half of {height}x{width}"), x.dims()));
+        }
+        self.apply(x, (height, width), true, Plus::default())
+    }
+
+    /// Shape of `x` as `(batch, channels, height, width)`, if it fits this layer.
+    fn check(&self, x: &Tensor) -> Result<(usize, usize, usize, usize)> {
+        let inputs = self.weight.dim(1)?;
+        match *x.dims() {
+            [batch, channels, height, width]
+                if channels == inputs
+                    && self.shape.output(height).is_some()
+                    && self.shape.output(width).is_some() =>
+            {
+                Ok((batch, channels, height, width))
+            }
+            _ => Err(Error::shape("conv2d", format!("(batch, {inputs}, height, width)"), x.dims())),
+        }
+    }
+
+    fn apply(&self, x: &Tensor, size: (usize, usize), upsample: bool, plus: Plus<'_>) -> Result<Tensor> {
+        let optional = [plus.per_channel, plus.residual];
+        if cpu::is_fast(&[x, &self.weight]) && optional.iter().flatten().all(|t| cpu::is_fast(&[t])) {
+            let weights = self.packed.conv2d(&self.weight, self.bias.as_ref(), self.shape)?;
+            return cpu::conv2d(x, weights, size, upsample, plus);
+        }
+        let mut x = x.contiguous()?;
+        if upsample {
+            x = repeat_twice(&x)?;
+            x = x.narrow(2, 0, size.0)?.narrow(3, 0, size.1)?.contiguous()?;
+        }
+        let Conv2dShape { stride, pad_before, pad_after, .. } = self.shape;
+        let mut padding = pad_before;
+        if pad_before != pad_after {
+            x = x.pad_with_zeros(2, pad_before, pad_after)?.pad_with_zeros(3, pad_before, pad_after)?;
+            padding = 0;
+        }
+        let mut y = x.conv2d(&self.weight, padding, stride, 1, 1)?;
+        if let Some(bias) = &self.bias {
+            y = y.broadcast_add(&bias.reshape((1, (), 1, 1))?)?;
+        }
+        if let Some(per_channel) = plus.per_channel {
+            y = y.broadcast_add(&per_channel.unsqueeze(2)?.unsqueeze(3)?)?;
+        }
+        match plus.residual {
+            Some(residual) => Ok((y + residual)?),
+            None => Ok(y),
+        }
+    }
+}
+
+/// Every pixel twice in both directions. Written as broadcast and reshape: candle's own nearest upsampling has a
+/// backward pass that overwrites accumulated gradients.
+fn repeat_twice(x: &Tensor) -> Result<Tensor> {
+    let (batch, channels, height, width) = x.dims4()?;
+    let wide = x.reshape((batch, channels, height, 1, width, 1))?;
+    let wide = wide.broadcast_as((batch, channels, height, 2, width, 2))?;
+    Ok(wide.reshape((batch, channels, height * 2, width * 2))?)
+}

@@ -1,0 +1,31 @@
+//! Rows looked up by number.
+
+use candle_core::Tensor;
+
+use crate::Result;
+use crate::weights::Scope;
+
+/// A table `(count, size)`.
+#[derive(Debug)]
+pub struct Embedding {
+    table: Tensor,
+}
+
+impl Embedding {
+    /// Takes `weight` of `scope`.
+    pub fn load(scope: &Scope, count: usize, size: usize) -> Result<Self> {
+        Ok(Self { table: scope.get(&[count, size], "weight")? })
+    }
+
+    /// The table, `(count, size)`.
+    pub fn table(&self) -> &Tensor {
+        &self.table
+    }
+
+    /// Rows `ids`, any shape of 32-bit numbers: `(..)` to `(.., size)`.
+    pub fn forward(&self, ids: &Tensor) -> Result<Tensor> {
+        let mut shape = ids.dims().to_vec();
+        shape.push(self.table.dim(1)?);
+        Ok(self.table.index_select(&ids.flatten_all()?.contiguous()?, 0)?.reshape(shape)?)
+    }
+}

@@ -1,0 +1,98 @@
+//! The linear layer `y = x W^T + b`, with what may follow it done in the same pass.
+
+use candle_core::Tensor;
+
+use super::{Activation, cpu};
+use crate::weights::Scope;
+use crate::{Error, Result};
+
+/// A linear layer: weight `(out, in)`, optional bias `(out)`.
+#[derive(Debug)]
+pub struct Linear {
+    weight: Tensor,
+    bias: Option<Tensor>,
+    packed: cpu::PackedCell,
+}
+
+impl Linear {
+    /// A layer of these weights.
+    pub fn new(weight: Tensor, bias: Option<Tensor>) -> Result<Self> {
+        let (out, _) = weight.dims2()?;
+        if let Some(bias) = &bias
+            && bias.dims() != [out]
+        {
+            return Err(Error::shape("linear", format!("a bias of {out}"), bias.dims()));
+        }
+        Ok(Self { weight, bias, packed: cpu::PackedCell::default() })
+    }
+
+    /// Takes `weight` and `bias` of `scope`.
+    pub fn load(scope: &Scope, inputs: usize, outputs: usize) -> Result<Self> {
+        Self::new(scope.get(&[outputs, inputs], "weight")?, Some(scope.get(&[outputs], "bias")?))
+    }
+
+    /// Takes `weight` of `scope`; there is no bias.
+    pub fn load_without_bias(scope: &Scope, inputs: usize, outputs: usize) -> Result<Self> {
+        Self::new(scope.get(&[outputs, inputs], "weight")?, None)
+    }
+
+    /// Takes weights that are either of a linear layer or of a 1x1 convolution, which is the same function.
+    pub fn load_pointwise(scope: &Scope, inputs: usize, outputs: usize) -> Result<Self> {
+        if scope.shape_of("weight").is_some_and(|shape| shape.len() == 4) {
+            let weight = scope.get(&[outputs, inputs, 1, 1], "weight")?.reshape((outputs, inputs))?;
+            return Self::new(weight, Some(scope.get(&[outputs], "bias")?));
+        }
+        Self::load(scope, inputs, outputs)
+    }
+
+    /// The weight, `(out, in)`.
+    pub fn weight(&self) -> &Tensor {
+        &self.weight
+    }
+
+    /// The bias, `(out)`.
+    pub fn bias(&self) -> Option<&Tensor> {
+        self.bias.as_ref()
+    }
+
+    /// `(.., in)` to `(.., out)`.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.apply(x, None, None)
+    }
+
+    /// The activation of the layer's output.
+    pub fn forward_activated(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
+        self.apply(x, Some(activation), None)
+    }
+
+    /// The layer's output plus `residual`, which has its shape.
+    pub fn forward_plus(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
+        self.apply(x, None, Some(residual))
+    }
+
+    fn apply(&self, x: &Tensor, activation: Option<Activation>, residual: Option<&Tensor>) -> Result<Tensor> {
+        let (outputs, inputs) = self.weight.dims2()?;
+        let Some((&last, leading)) = x.dims().split_last().filter(|(last, _)| **last == inputs) else {
+            return Err(Error::shape("linear", format!("(.., {inputs})"), x.dims()));
+        };
+        let mut shape = leading.to_vec();
+        shape.push(outputs);
+        if cpu::is_fast(&[x, &self.weight]) && residual.is_none_or(|r| cpu::is_fast(&[r])) {
+            let weights = self.packed.linear(&self.weight, self.bias.as_ref())?;
+            return cpu::linear(x, weights, &shape, activation, residual);
+        }
+        let rows = leading.iter().product::<usize>();
+        let mut y = x.contiguous()?.reshape((rows, last))?.matmul(&self.weight.t()?)?;
+        if let Some(bias) = &self.bias {
+            y = y.broadcast_add(bias)?;
+        }
+        let mut y = y.reshape(shape)?;
+        if let Some(activation) = activation {
+            y = activation.forward(&y)?;
+        }
+        match residual {
+            Some(residual) => Ok((y + residual)?),
+            None => Ok(y),
+        }
+    }
+}
