@@ -1,3 +1,5 @@
-//! The `chapan` binary.
+//! The `chapan` binary: hands the command line to the library.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    chapan::cli::main()
+}

@@ -21,6 +21,7 @@ mod folder;
 mod header;
 mod scope;
 mod source;
+mod write;
 
 pub use element::Element;
 pub use error::{Fault, Result, WeightsError};
@@ -31,3 +32,4 @@ pub use folder::{ShardedFiles, open_component};
 pub use header::{Header, MAX_HEADER_BYTES, MAX_NAME_BYTES, MAX_TENSORS};
 pub use scope::{Scope, Weights};
 pub use source::{InMemory, ShapesOnly, TensorInfo, TensorSource};
+pub use write::write_safetensors;

@@ -1,0 +1,62 @@
+//! The command line: one file a command, each with its options, its examples and `run`.
+//!
+//! Long options are spelled as in diffusers. Results go to standard output (`--json` for programs), progress and errors
+//! to standard error as a fact and a `hint:`. Exit status: 0 done, 1 failed, 2 the command line is wrong. Commands call
+//! the same code that the server's jobs call; nothing is implemented twice.
+
+mod failure;
+mod noise;
+pub mod output;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use failure::Failure;
+
+/// A studio and classroom for visual AI: generate, compare, learn.
+#[derive(Debug, Parser)]
+#[command(name = "chapan", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "Start here:
+  chapan doctor                                          is everything in place?
+  chapan generate --prompt \"a man in a red shirt, flat\" --output man.png
+  chapan serve                                           the studio in your browser")]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write the exact initial noise of a seed, bit-identical to torch.randn
+    Noise(noise::Arguments),
+}
+
+/// Reads the command line of the process, runs the command, reports a failure.
+pub fn main() -> ExitCode {
+    let result = match CommandLine::parse().command {
+        Command::Noise(arguments) => noise::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            report(&failure);
+            failure.exit_code()
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the one place where the command line reports failures")]
+fn report(failure: &Failure) {
+    eprintln!("{failure}");
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn options_are_consistent() {
+        super::CommandLine::command().debug_assert();
+    }
+}

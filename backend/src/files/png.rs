@@ -1,0 +1,198 @@
+//! Pictures as PNG files that say how they were made.
+//!
+//! Two texts travel in the file. `parameters` is the line format that the A1111 family and its many readers know: prompt,
+//! then `Negative prompt: ...`, then one line of `Key: value` pairs. `chapan` is our own record as JSON, with everything
+//! that is needed to make the picture again. Both are `tEXt` when they are Latin-1 and `iTXt` (UTF-8) when not, because
+//! `tEXt` cannot hold Cyrillic. Never a key or a name of a person.
+
+use chapan_api::image::ImageRecord;
+
+/// The keyword of our own record.
+pub const RECORD_KEYWORD: &str = "chapan";
+/// The keyword of the A1111 text.
+pub const PARAMETERS_KEYWORD: &str = "parameters";
+
+/// A picture that could not be written as PNG.
+#[derive(Debug, thiserror::Error)]
+pub enum PngError {
+    /// The bytes are not `width * height * 3`.
+    #[error(
+        "a picture of {width}x{height} needs {expected} bytes of RGB, got {got}\nhint: this is a bug, please report it"
+    )]
+    WrongSize {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+        /// Bytes needed.
+        expected: usize,
+        /// Bytes given.
+        got: usize,
+    },
+    /// The encoder refused.
+    #[error("the picture cannot be encoded as PNG: {0}\nhint: this is a bug, please report it")]
+    Encoding(#[from] png::EncodingError),
+    /// The record is not JSON.
+    #[error("the record of the picture cannot be written: {0}\nhint: this is a bug, please report it")]
+    Record(#[from] serde_json::Error),
+}
+
+/// Encodes 8-bit RGB rows, top to bottom, with the record of how they were made.
+pub fn encode_png(width: u32, height: u32, rgb: &[u8], record: &ImageRecord) -> Result<Vec<u8>, PngError> {
+    let expected = width as usize * height as usize * 3;
+    if rgb.len() != expected {
+        return Err(PngError::WrongSize { width, height, expected, got: rgb.len() });
+    }
+    let mut file = Vec::with_capacity(expected / 2);
+    let mut encoder = png::Encoder::new(&mut file, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    add_text(&mut encoder, PARAMETERS_KEYWORD, parameters_text(record))?;
+    add_text(&mut encoder, RECORD_KEYWORD, serde_json::to_string(record)?)?;
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(rgb)?;
+    writer.finish()?;
+    Ok(file)
+}
+
+/// Adds a text as `tEXt` if Latin-1 can hold it, else as `iTXt`.
+fn add_text<W: std::io::Write>(
+    encoder: &mut png::Encoder<'_, W>,
+    keyword: &str,
+    text: String,
+) -> Result<(), png::EncodingError> {
+    // The control characters of upper Latin-1 have no agreed meaning in tEXt.
+    let is_latin1 = text.chars().all(|c| matches!(c, '\n' | ' '..='~' | '\u{a0}'..='\u{ff}'));
+    if is_latin1 {
+        encoder.add_text_chunk(keyword.to_owned(), text)
+    } else {
+        encoder.add_itxt_chunk(keyword.to_owned(), text)
+    }
+}
+
+/// The text that A1111 and its relatives read. What we do not know is left out, never guessed.
+pub fn parameters_text(record: &ImageRecord) -> String {
+    let mut text = record.prompt.trim().to_owned();
+    if let Some(negative) = record.negative_prompt.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
+        text.push_str("\nNegative prompt: ");
+        text.push_str(negative);
+    }
+    let (sampler, schedule) = sampler_name(&record.scheduler);
+    let mut pairs = vec![("Steps", record.num_inference_steps.to_string()), ("Sampler", sampler)];
+    pairs.extend(schedule.map(|schedule| ("Schedule type", schedule.to_owned())));
+    pairs.push(("CFG scale", record.guidance_scale.to_string()));
+    pairs.push(("Seed", record.seed.to_string()));
+    pairs.push(("Size", format!("{}x{}", record.width, record.height)));
+    // Readers compare the first ten digits of the file's SHA-256 (`AutoV2`).
+    pairs.extend(
+        record
+            .model_hash
+            .as_ref()
+            .and_then(|hash| hash.get(..10))
+            .map(|hash| ("Model hash", hash.to_owned())),
+    );
+    pairs.push(("Model", record.model.to_string()));
+    // Without this line readers assume noise drawn on a GPU.
+    pairs.push(("RNG", "CPU".to_owned()));
+    pairs.push(("Version", format!("chapan {}", record.version)));
+    let pairs: Vec<String> = pairs.iter().map(|(key, value)| format!("{key}: {}", quoted(value))).collect();
+    text.push('\n');
+    text.push_str(&pairs.join(", "));
+    text.trim_start().to_owned()
+}
+
+/// A value that contains what separates pairs is written as a JSON string.
+fn quoted(value: &str) -> String {
+    if value.contains([',', ':', '\n']) {
+        serde_json::Value::from(value).to_string()
+    } else {
+        value.to_owned()
+    }
+}
+
+/// The display name of a scheduler id in A1111, and its noise schedule.
+fn sampler_name(scheduler: &str) -> (String, Option<&'static str>) {
+    let (id, schedule) = match scheduler.strip_suffix("_k") {
+        Some(id) => (id, Some("Karras")),
+        None => (scheduler, None),
+    };
+    let name = match id {
+        "ddim" => "DDIM",
+        "euler" => "Euler",
+        "euler_a" => "Euler a",
+        "heun" => "Heun",
+        "dpmpp_2m" => "DPM++ 2M",
+        "unipc" => "UniPC",
+        "lcm" => "LCM",
+        other => other,
+    };
+    (name.to_owned(), schedule)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> ImageRecord {
+        ImageRecord {
+            prompt: "a man, smiling".into(),
+            negative_prompt: Some("hat".into()),
+            model: "chapan-mini".to_owned().into(),
+            model_hash: Some("0123456789abcdef".into()),
+            seed: 5_000_000_000,
+            num_inference_steps: 20,
+            guidance_scale: 5.0,
+            width: 16,
+            height: 8,
+            scheduler: "dpmpp_2m_k".into(),
+            device: "cpu".into(),
+            dtype: "f32".into(),
+            version: "0.1.0".into(),
+        }
+    }
+
+    fn texts(file: &[u8]) -> (Vec<(String, String)>, Vec<(String, String)>, Vec<u8>) {
+        let mut reader = png::Decoder::new(std::io::Cursor::new(file)).read_info().unwrap();
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        reader.next_frame(&mut pixels).unwrap();
+        let info = reader.info();
+        let latin1 = info.uncompressed_latin1_text.iter().map(|c| (c.keyword.clone(), c.text.clone()));
+        let utf8 = info.utf8_text.iter().map(|c| (c.keyword.clone(), c.get_text().unwrap()));
+        (latin1.collect(), utf8.collect(), pixels)
+    }
+
+    #[test]
+    fn parameters_follow_the_line_format() {
+        assert_eq!(
+            parameters_text(&record()),
+            "a man, smiling\nNegative prompt: hat\nSteps: 20, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 5, \
+             Seed: 5000000000, Size: 16x8, Model hash: 0123456789, Model: chapan-mini, RNG: CPU, Version: chapan 0.1.0"
+        );
+        let odd = ImageRecord { model: "a, b: \"c\"".to_owned().into(), model_hash: None, ..record() };
+        assert!(parameters_text(&odd).contains(r#"Model: "a, b: \"c\"", RNG"#));
+    }
+
+    #[test]
+    fn latin_text_is_text_and_cyrillic_is_international_text() {
+        let rgb: Vec<u8> = (0..16 * 8 * 3).map(|i| (i * 7 % 256) as u8).collect();
+        let (latin1, utf8, pixels) = texts(&encode_png(16, 8, &rgb, &record()).unwrap());
+        assert_eq!(latin1[0], ("parameters".into(), parameters_text(&record())));
+        assert_eq!(serde_json::from_str::<ImageRecord>(&latin1[1].1).unwrap(), record());
+        assert!(utf8.is_empty());
+        assert_eq!(pixels, rgb);
+
+        let kazakh = ImageRecord { prompt: "қызыл шапан киген адам".into(), ..record() };
+        let (latin1, utf8, _) = texts(&encode_png(16, 8, &rgb, &kazakh).unwrap());
+        assert!(latin1.is_empty());
+        assert_eq!(utf8[0].1, parameters_text(&kazakh));
+        assert_eq!(serde_json::from_str::<ImageRecord>(&utf8[1].1).unwrap(), kazakh);
+    }
+
+    #[test]
+    fn a_picture_of_the_wrong_size_is_refused() {
+        assert!(matches!(
+            encode_png(16, 8, &[0; 10], &record()),
+            Err(PngError::WrongSize { expected: 384, got: 10, .. })
+        ));
+    }
+}
