@@ -85,7 +85,9 @@ fn options() -> Result<Options, Box<dyn Error>> {
             "--heldout" => held_out = true,
             "--hero" => options.hero = true,
             _ => {
-                return Err(format!("`{name}` is no option\nhint: see the first lines of this example").into());
+                return Err(
+                    format!("`{name}` is no option\nhint: see the first lines of this example").into()
+                );
             }
         }
     }

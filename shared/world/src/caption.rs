@@ -2,7 +2,7 @@
 
 use crate::rng::Rng;
 use crate::scene::{Scene, Subject};
-use crate::words::{Group, Words};
+use crate::words::{Age, Group, Words};
 
 /// Groups that a full caption of a portrait names after "with", in order.
 const FULL_PORTRAIT: [Group; 4] = [Group::Face, Group::Eyes, Group::FacialHair, Group::Hair];
@@ -57,12 +57,20 @@ impl Scene {
         let count =
             if rng.percent(50) { chosen.len() - rng.below(3) } else { 1 + rng.below(chosen.len() - 1) };
         chosen.truncate(count);
-        match (&self.subject, rng.percent(35)) {
+        let mut text = match (&self.subject, rng.percent(35)) {
             (Subject::Portrait(_), true) => portrait_tags(&chosen, rng),
             (Subject::Portrait(_), false) => portrait_sentence(&chosen, rng),
             (Subject::Room(_), true) => room_tags(&chosen, rng),
             (Subject::Room(_), false) => room_sentence(&chosen, rng),
+        };
+        if matches!(&self.subject, Subject::Portrait(person) if person.age == Age::Old) {
+            text = text.replace(" black", "");
         }
+        // The other spelling, now and then.
+        if rng.percent(12) {
+            text = text.replace("moustache", "mustache").replace("grey", "gray").replace("colour", "color");
+        }
+        text
     }
 
     /// The attributes worth saying, with their words.
@@ -162,7 +170,9 @@ fn room_sentence(chosen: &[Chosen], rng: &mut Rng) -> String {
     for &(group, words) in chosen {
         match group {
             Group::Style => style = Some(style_clause(words, rng)),
-            Group::Guests if rng.percent(50) => subject = format!("{} {subject}", rng.pick(words.adjectives)),
+            Group::Guests if words.with.is_empty() || rng.percent(50) => {
+                subject = format!("{} {subject}", rng.pick(words.adjectives));
+            }
             Group::Guests => guests = Some(*rng.pick(words.with)),
             _ => with.push(*rng.pick(words.with)),
         }

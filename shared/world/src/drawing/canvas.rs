@@ -104,6 +104,13 @@ impl Canvas {
         self.fill_path(&path, colour);
     }
 
+    /// Fills a shape that gives light: the moon, a lit window.
+    pub fn glow(&mut self, path: Option<Path>, colour: Rgb) {
+        let Some(path) = path else { return };
+        let colour = if self.style == Style::Night { colour } else { palette::mark(colour, self.style) };
+        self.fill_path(&path, colour);
+    }
+
     /// Draws a telling line, `width` units wide, with round ends.
     pub fn line(&mut self, path: Option<Path>, width: f32, colour: Rgb) {
         let Some(path) = path else { return };

@@ -51,7 +51,13 @@ pub(super) fn field(colour: Rgb, style: Style, layer: Layer) -> Rgb {
             mix(soft, Rgb(255.0, 240.0, 236.0), 0.46)
         }
         (Style::Night, Layer::Back) => {
-            Rgb(colour.0 * 0.17 + 8.0, colour.1 * 0.24 + 12.0, colour.2 * 0.40 + 42.0)
+            // Felt and snow catch some light; the sky stays deep.
+            let lift = 0.2 * colour.brightness() * colour.brightness() * colour.brightness();
+            Rgb(
+                colour.0 * (0.14 + lift) + 8.0,
+                colour.1 * (0.20 + lift) + 12.0,
+                colour.2 * (0.36 + lift) + 42.0,
+            )
         }
         (Style::Night, Layer::Figure) => {
             Rgb(colour.0 * 0.60 + 6.0, colour.1 * 0.62 + 14.0, colour.2 * 0.74 + 48.0)

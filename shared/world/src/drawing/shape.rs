@@ -97,5 +97,5 @@ pub fn mirrored(right: &[Point]) -> Vec<Point> {
 }
 
 fn middle(a: Point, b: Point) -> Point {
-    (a.0.midpoint(b.0), a.1.midpoint(b.1))
+    ((a.0 + b.0) * 0.5, (a.1 + b.1) * 0.5)
 }

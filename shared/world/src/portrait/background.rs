@@ -40,24 +40,25 @@ fn sky(canvas: &mut Canvas, colour: Rgb) {
         for (x, y) in
             [(12.0, 40.0), (30.0, 8.0), (52.0, 5.0), (96.0, 12.0), (118.0, 44.0), (8.0, 8.0), (84.0, 6.0_f32)]
         {
-            canvas.mark(circle(x, y, 1.4), MOON);
+            canvas.glow(circle(x, y, 1.4), MOON);
         }
     }
 }
 
 /// The sun by day, the moon at night.
-fn light(canvas: &mut Canvas, x: f32, y: f32) {
+fn light(canvas: &mut Canvas, x: f32, y: f32, sky: Rgb) {
     if canvas.style() == Style::Night {
-        canvas.mark(circle(x, y, 9.0), MOON);
-        canvas.paint(circle(x + 4.5, y - 2.5, 7.6), SKY);
+        canvas.glow(circle(x, y, 9.5), MOON);
+        canvas.paint(circle(x + 4.5, y - 2.5, 7.8), sky);
     } else {
         canvas.fill(circle(x, y, 10.5), SAFFRON);
     }
 }
 
 fn draw_steppe(canvas: &mut Canvas, shift: f32, side: f32) {
-    sky(canvas, Rgb(172.0, 220.0, 234.0));
-    light(canvas, if side < 0.5 { 17.0 } else { 111.0 } + shift, 19.0);
+    let sky_colour = Rgb(172.0, 220.0, 234.0);
+    sky(canvas, sky_colour);
+    light(canvas, if side < 0.5 { 17.0 } else { 111.0 } + shift, 19.0, sky_colour);
     canvas.fill(
         blob(&[
             (-30.0, 78.0),
@@ -129,7 +130,7 @@ fn peak(canvas: &mut Canvas, (x, y): Point, half: f32, colour: Rgb) {
 
 fn draw_yurts(canvas: &mut Canvas, shift: f32) {
     sky(canvas, SKY);
-    light(canvas, 66.0 + shift, 10.0);
+    light(canvas, 103.0 + shift, 16.0, SKY);
     canvas.fill(
         blob(&[
             (-30.0, 84.0),
@@ -163,16 +164,21 @@ fn yurt(canvas: &mut Canvas, x: f32, s: f32) {
         CREAM,
     );
     canvas.paint(round_rect(x - 7.0 * s, base - 64.0 * s, 14.0 * s, 5.0 * s, 2.0), WOOD);
-    canvas.paint(rect(x - 27.0 * s, base - 33.0 * s, 54.0 * s, 7.0 * s), RUST);
+    canvas.mark(rect(x - 27.0 * s, base - 33.0 * s, 54.0 * s, 7.0 * s), RUST);
     for step in [-18.0, -6.0, 6.0, 18.0_f32] {
         let cx = x + step * s;
         let cy = base - 29.5 * s;
-        canvas.paint(
+        canvas.mark(
             polygon(&[(cx, cy - 3.0 * s), (cx + 4.0 * s, cy), (cx, cy + 3.0 * s), (cx - 4.0 * s, cy)]),
             GOLD,
         );
     }
-    canvas.fill(round_rect(x - 8.0 * s, base - 22.0 * s, 16.0 * s, 22.0 * s, 2.0), TURQUOISE);
+    let door = round_rect(x - 8.0 * s, base - 22.0 * s, 16.0 * s, 22.0 * s, 2.0);
+    canvas.fill(door.clone(), TURQUOISE);
+    if canvas.style() == Style::Night {
+        // Somebody is at home.
+        canvas.glow(door, GOLD);
+    }
 }
 
 fn draw_city(canvas: &mut Canvas, shift: f32, lit: f32) {
@@ -193,10 +199,14 @@ fn draw_city(canvas: &mut Canvas, shift: f32, lit: f32) {
         let step = width / f32::from(columns);
         for row in 0..7_u8 {
             for column in 0..columns {
-                let off = (usize::from(row) * 2 + usize::from(column) + index + dark) % 5 == 0;
+                let off = (usize::from(row) * 2 + usize::from(column) + index + dark).is_multiple_of(5);
                 let wx = x + step * (f32::from(column) + 0.5) - 2.0;
-                let colour = if off { mix(colour, INDIGO, 0.3) } else { GOLD };
-                canvas.mark(rect(wx, top + 6.0 + f32::from(row) * 10.0, 4.0, 5.4), colour);
+                let window = rect(wx, top + 6.0 + f32::from(row) * 10.0, 4.0, 5.4);
+                if off {
+                    canvas.paint(window, mix(colour, INDIGO, 0.3));
+                } else {
+                    canvas.glow(window, GOLD);
+                }
             }
         }
     }

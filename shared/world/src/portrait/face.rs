@@ -68,8 +68,9 @@ fn draw_eyes(canvas: &mut Canvas, figure: &Figure) {
             Eyes::Narrow => {
                 // A dark almond, its outer corner lifted.
                 let almond =
-                    blob(&[(-8.0, 2.6), (-8.0, 2.6), (-1.0, -4.4), (8.4, -4.4), (8.4, -4.4), (2.0, 4.6)]);
+                    blob(&[(-8.8, 1.0), (-8.8, 1.0), (-0.5, -4.9), (9.0, -1.6), (9.0, -1.6), (1.0, 4.7)]);
                 canvas.mark(placed(almond, x, EYES_Y, mirror), PUPIL);
+                canvas.mark(circle(x + 1.4 + look * 0.6, EYES_Y - 0.8, 1.2), FELT);
             }
             Eyes::Round => {
                 canvas.mark(circle(x, EYES_Y, 7.2), PUPIL);
@@ -103,8 +104,8 @@ fn draw_brows(canvas: &mut Canvas, figure: &Figure) {
         let (points, width) = match figure.portrait.expression {
             Expression::Smiling => ([(-6.0, -11.5), (0.0, -15.0), (7.0, -11.0)], 2.8),
             Expression::Sad => ([(-6.0, -15.5), (0.0, -13.5), (7.0, -9.2)], 2.8),
-            Expression::Surprised => ([(-6.0, -14.5), (0.5, -20.0), (7.0, -14.0)], 2.8),
-            Expression::Stern => ([(-7.5, -8.0), (0.0, -11.5), (7.0, -14.2)], 3.8),
+            Expression::Surprised => ([(-6.5, -13.0), (0.5, -19.0), (7.5, -12.5)], 2.8),
+            Expression::Stern => ([(-7.5, -8.6), (0.0, -11.6), (7.5, -14.4)], 3.8),
         };
         canvas.line(placed(curve(&points), eye_x(figure, side), EYES_Y, side < 0.0), width, colour);
     }
@@ -168,7 +169,7 @@ fn draw_beard(canvas: &mut Canvas, figure: &Figure) {
 fn draw_moustache(canvas: &mut Canvas, figure: &Figure) {
     canvas.begin(Layer::Figure, figure.thing_tint);
     canvas.name("facial hair");
-    let x = figure.drift() * 1.15;
+    let x = figure.drift() * 0.95;
     for side in [-1.0, 1.0] {
         match figure.portrait.facial_hair {
             FacialHair::ThinMoustache => {

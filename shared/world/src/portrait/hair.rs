@@ -51,9 +51,9 @@ pub(super) fn draw_front(canvas: &mut Canvas, figure: &Figure) {
             cap(canvas, figure, EYES_Y + 6.0, 1.1);
         }
         Hair::Topknot => {
-            canvas.fill(ellipse(0.0, top - 13.0, 10.5, 10.0), figure.hair);
-            cap(canvas, figure, EYES_Y - 10.0, 1.05);
-            canvas.mark(round_rect(-7.5, top - 7.0, 15.0, 5.5, 2.5), RUST);
+            canvas.fill(ellipse(0.0, top - 11.5, 10.5, 9.6), figure.hair);
+            cap(canvas, figure, EYES_Y - 7.0, 1.05);
+            canvas.mark(round_rect(-7.5, top - 6.5, 15.0, 5.5, 2.5), RUST);
         }
         Hair::Curly => {
             let radius = 9.5;
@@ -100,9 +100,10 @@ pub(super) fn draw_front(canvas: &mut Canvas, figure: &Figure) {
 /// A cap of hair that follows the head down to `low` at the ears and to the hairline on the forehead.
 fn cap(canvas: &mut Canvas, figure: &Figure, low: f32, grow: f32) {
     let (w, _) = figure.half;
-    let edge = w * grow;
+    let edge = figure.half_width_at(low) * grow;
     // The upper half of the head's outline, left to right over the top.
-    let over: Vec<Point> = figure.head_points(grow).into_iter().filter(|p| p.1 < HAIRLINE + 6.0).collect();
+    let upper = figure.middle_y() - 4.0;
+    let over: Vec<Point> = figure.head_points(grow).into_iter().filter(|p| p.1 < upper).collect();
     let (right, left): (Vec<Point>, Vec<Point>) = over.into_iter().partition(|p| p.0 > 0.0);
     let mut points = vec![(-edge, low), (-edge, low)];
     points.extend(left);
@@ -127,8 +128,8 @@ pub(super) fn draw_hat(canvas: &mut Canvas, figure: &Figure) {
     canvas.name("accessory");
     let (w, h) = figure.half;
     let top = -2.0 * h;
-    let brow = HAIRLINE - 2.0;
-    let crown = mirrored(&[(3.0, top - 24.0), (w * 0.55, top - 12.0), (w * 1.0, brow), (w * 1.0, brow)]);
+    let brow = HAIRLINE - 4.5;
+    let crown = mirrored(&[(3.0, top - 20.0), (w * 0.55, top - 12.0), (w * 1.0, brow), (w * 1.0, brow)]);
     canvas.fill(blob(&crown), FELT);
     canvas
         .paint(polygon(&[(0.0, top - 18.0), (2.0, brow - 6.0), (-2.0, brow - 6.0)]), mix(FELT, INDIGO, 0.5));

@@ -53,3 +53,20 @@ pub(super) fn draw(canvas: &mut Canvas) {
     canvas.paint(ellipse(84.0, 4.0, 2.0, 7.0), FELT);
     canvas.unname();
 }
+
+/// The rider's near leg, over the horse.
+pub(super) fn draw_leg(canvas: &mut Canvas) {
+    canvas.name("horse");
+    let boot = [
+        (-32.0, 58.0),
+        (-32.0, 58.0),
+        (-8.0, 58.0),
+        (-8.0, 58.0),
+        (-7.0, 84.0),
+        (12.0, 88.0),
+        (12.0, 99.0),
+        (-28.0, 99.0),
+    ];
+    canvas.fill(blob(&boot), RUST);
+    canvas.unname();
+}

@@ -20,8 +20,8 @@ const GREY_HAIR: Rgb = Rgb(208.0, 208.0, 212.0);
 /// Height of the eyes, the nose, the moustache and the mouth above the chin.
 const EYES_Y: f32 = -37.0;
 const NOSE_Y: f32 = -28.0;
-const MOUSTACHE_Y: f32 = -23.0;
-const MOUTH_Y: f32 = -13.0;
+const MOUSTACHE_Y: f32 = -23.5;
+const MOUTH_Y: f32 = -12.5;
 
 /// Measures and colours that all parts of one person share.
 struct Figure<'a> {
@@ -43,7 +43,7 @@ impl<'a> Figure<'a> {
             Face::Round => (31.5, 30.5),
             Face::Oval => (25.5, 32.5),
             Face::Square => (29.0, 29.5),
-            Face::Long => (20.5, 36.0),
+            Face::Long => (20.5, 34.5),
         };
         let turn = match portrait.pose {
             Pose::Left => -1.0,
@@ -66,7 +66,7 @@ impl<'a> Figure<'a> {
 
     /// How far the features move to the side.
     fn drift(&self) -> f32 {
-        self.turn * self.half.0 * 0.26
+        self.turn * (self.half.0 * 0.26).min(if self.half.0 < 22.0 { 3.6 } else { 9.0 })
     }
 
     /// Control points of the head's outline, in units of its half size, right half from the top down.
@@ -75,7 +75,7 @@ impl<'a> Figure<'a> {
             Face::Round => &[(0.414, -1.0), (1.0, -0.414), (1.02, 0.42), (0.45, 1.0)],
             Face::Oval => &[(0.45, -1.0), (1.02, -0.62), (1.06, 0.1), (0.74, 0.72), (0.2, 1.04)],
             Face::Square => {
-                &[(0.6, -1.0), (1.0, -1.0), (1.0, -0.5), (1.0, 0.5), (1.0, 1.0), (1.0, 1.0), (0.5, 1.0)]
+                &[(0.55, -1.0), (1.0, -1.0), (1.0, -0.5), (1.01, 0.52), (1.0, 1.02), (0.58, 1.02)]
             }
             Face::Long => &[(0.5, -1.0), (1.0, -0.94), (1.0, -0.5), (1.0, 0.45), (0.94, 1.0), (0.42, 1.0)],
         }
@@ -90,6 +90,16 @@ impl<'a> Figure<'a> {
             *point = (point.0 * w * grow, middle + point.1 * h * grow);
         }
         points
+    }
+
+    /// Half of the head's width at height `y`.
+    fn half_width_at(&self, y: f32) -> f32 {
+        let (w, h) = self.half;
+        let off = (y - self.middle_y()) / h;
+        match self.portrait.face {
+            Face::Round | Face::Oval => w * (1.0 - off * off).max(0.0).sqrt(),
+            Face::Square | Face::Long => w,
+        }
     }
 
     fn shade(&self) -> Rgb {
@@ -109,7 +119,7 @@ pub(crate) fn draw(canvas: &mut Canvas, portrait: &Portrait, look: &Look) {
     let (x, y, scale) = if riding {
         (52.0 + dx, 62.0 + dy * 0.7, 0.68 * look.scale)
     } else {
-        (64.0 + dx, 93.0 + dy, look.scale)
+        (64.0 + dx, 94.0 + dy, look.scale)
     };
     canvas.place(x, y, scale);
     canvas.begin(Layer::Figure, figure.thing_tint);
@@ -120,7 +130,11 @@ pub(crate) fn draw(canvas: &mut Canvas, portrait: &Portrait, look: &Look) {
     body::draw(canvas, &figure);
     face::draw_head(canvas, &figure);
     hair::draw_front(canvas, &figure);
-    face::draw_features(canvas, &figure);
     hair::draw_hat(canvas, &figure);
+    face::draw_features(canvas, &figure);
+    if riding {
+        canvas.begin(Layer::Figure, figure.thing_tint);
+        horse::draw_leg(canvas);
+    }
     body::draw_in_front(canvas, &figure);
 }

@@ -1,7 +1,7 @@
 //! The room for guests from another planet: nothing is straight, everything is bright.
 
 use super::{bed_colour, begin, wall_colour};
-use crate::drawing::shape::{blob, circle, curve, ellipse, placed, round_rect};
+use crate::drawing::shape::{blob, circle, curve, ellipse, placed};
 use crate::drawing::{Canvas, FELT, GOLD, INK, Layer, Rgb, SAFFRON, mix};
 use crate::scene::{Look, Room};
 use crate::words::{Lamp, Painting, Plant, Rug, Window};
@@ -113,7 +113,7 @@ pub(super) fn draw(canvas: &mut Canvas, room: &Room, look: &Look) {
     }
     if room.lamp == Lamp::Lamp {
         begin(canvas, look, "lamp", look.tints[3]);
-        canvas.mark(ellipse(89.0, 62.0, 16.0, 14.0), Rgb(255.0, 246.0, 170.0));
+        canvas.glow(ellipse(89.0, 62.0, 16.0, 14.0), Rgb(255.0, 246.0, 170.0));
         canvas.seam(curve(&[(89.0, 62.0), (84.0, 76.0), (94.0, 88.0), (89.0, 104.0)]), 4.6, MAGENTA);
         canvas.fill(
             blob(&[
@@ -129,6 +129,7 @@ pub(super) fn draw(canvas: &mut Canvas, room: &Room, look: &Look) {
             ]),
             SAFFRON,
         );
+        canvas.glow(ellipse(89.0, 56.0, 9.0, 6.5), GOLD);
         canvas.fill(ellipse(89.0, 104.0, 9.0, 3.4), MAGENTA);
     }
     begin(canvas, look, "bed", look.tints[2]);
@@ -152,7 +153,7 @@ fn draw_pod(canvas: &mut Canvas, cover: Rgb) {
             (76.0, 100.0),
             (40.0, 106.0),
         ]),
-        MAGENTA,
+        mix(cover, PLUM, 0.3),
     );
     canvas.fill(
         blob(&[
@@ -188,13 +189,12 @@ fn draw_pod(canvas: &mut Canvas, cover: Rgb) {
 fn draw_porthole(canvas: &mut Canvas, at_night: bool) {
     let (x, y) = (90.0, 26.0);
     canvas.fill(ellipse(x, y, 27.0, 23.0), CYAN);
-    let _ = round_rect(0.0, 0.0, 1.0, 1.0, 0.0);
     if at_night {
         canvas.mark(ellipse(x, y, 22.0, 18.0), SPACE);
-        canvas.mark(circle(x + 8.0, y - 4.0, 7.0), Rgb(255.0, 246.0, 200.0));
-        canvas.mark(circle(x - 9.0, y + 5.0, 4.4), SAFFRON);
+        canvas.glow(circle(x + 8.0, y - 4.0, 7.0), Rgb(255.0, 246.0, 200.0));
+        canvas.glow(circle(x - 9.0, y + 5.0, 4.4), SAFFRON);
         for (sx, sy) in [(-12.0, -7.0), (-3.0, -12.0), (2.0, 10.0), (14.0, 8.0)] {
-            canvas.mark(circle(x + sx, y + sy, 1.4), FELT);
+            canvas.glow(circle(x + sx, y + sy, 1.4), FELT);
         }
     } else {
         canvas.mark(ellipse(x, y, 22.0, 18.0), Rgb(150.0, 224.0, 246.0));

@@ -60,10 +60,11 @@ pub(super) fn draw(canvas: &mut Canvas, room: &Room, look: &Look) {
     }
     if room.lamp == Lamp::Lamp {
         begin(canvas, look, "lamp", look.tints[3]);
-        canvas.mark(ellipse(90.0, 66.0, 17.0, 15.0), Rgb(255.0, 240.0, 168.0));
+        canvas.glow(ellipse(90.0, 66.0, 17.0, 15.0), Rgb(255.0, 240.0, 168.0));
         canvas.fill(rect(88.0, 70.0, 4.0, 32.0), WOOD);
         canvas.fill(round_rect(81.0, 99.0, 18.0, 6.0, 3.0), WOOD);
         canvas.fill(polygon(&[(83.0, 54.0), (97.0, 54.0), (103.0, 74.0), (77.0, 74.0)]), GOLD);
+        canvas.glow(polygon(&[(84.6, 56.0), (95.4, 56.0), (100.0, 72.0), (80.0, 72.0)]), GOLD);
     }
     begin(canvas, look, "bed", look.tints[2]);
     let cover = bed_colour(room.bed);
@@ -83,10 +84,10 @@ fn draw_window(canvas: &mut Canvas, at_night: bool) {
     canvas.fill(rect(x - 4.0, y - 4.0, w + 8.0, h + 8.0), FELT);
     if at_night {
         canvas.mark(rect(x, y, w, h), mix(INDIGO, INK, 0.45));
-        canvas.mark(circle(x + 37.0, y + 12.0, 8.5), Rgb(255.0, 246.0, 200.0));
+        canvas.glow(circle(x + 37.0, y + 12.0, 8.5), Rgb(255.0, 246.0, 200.0));
         canvas.mark(circle(x + 33.0, y + 10.0, 7.0), mix(INDIGO, INK, 0.45));
         for (sx, sy) in [(6.0, 8.0), (15.0, 24.0), (18.0, 6.0), (34.0, 30.0)] {
-            canvas.mark(circle(x + sx, y + sy, 1.5), Rgb(255.0, 246.0, 200.0));
+            canvas.glow(circle(x + sx, y + sy, 1.5), Rgb(255.0, 246.0, 200.0));
         }
     } else {
         canvas.mark(rect(x, y, w, h), Rgb(130.0, 206.0, 244.0));

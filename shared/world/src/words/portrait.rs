@@ -60,7 +60,7 @@ choices! {
     /// Hair on the head.
     Hair {
         /// A cropped cap of hair.
-        Short, 1, "short", "short hair", with ["short hair"], adjectives [], tags ["short hair"];
+        Short, 1, "short", "short hair", with ["short hair", "short black hair"], adjectives [], tags ["short hair"];
         /// Down to the shoulders.
         Long, 1, "long", "long hair", with ["long hair", "long straight hair"], adjectives ["long-haired"],
             tags ["long hair"];

@@ -6,7 +6,7 @@ choices! {
     /// For whom the room is furnished.
     Guests {
         /// Straight lines and calm colours.
-        Plain, 3, "plain", "a plain hotel room", with ["for people"], adjectives ["plain", "simple"], tags ["plain room", "plain furniture"];
+        Plain, 3, "plain", "a plain hotel room", with [], adjectives ["plain", "simple"], tags ["plain room", "plain furniture"];
         /// Organic shapes and bright colours.
         Alien, 2, "alien", "a hotel room for guests from another planet",
             with ["for guests from another planet", "for alien guests", "for visitors from another planet"],
