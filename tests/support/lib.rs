@@ -2,4 +2,5 @@
 //!
 //! Nothing here plays a part of the studio: the tests run against the programs that people run.
 
+pub mod fixture;
 pub mod tree;

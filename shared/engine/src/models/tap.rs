@@ -2,10 +2,13 @@
 
 use candle_core::Tensor;
 
+/// A function that is shown activations by name.
+type See<'a> = dyn FnMut(&str, &Tensor) + Send + 'a;
+
 /// Is shown selected activations by the name of the module that made them. Costs nothing when empty.
 #[derive(Default)]
 pub struct Tap<'a> {
-    see: Option<&'a mut (dyn FnMut(&str, &Tensor) + Send)>,
+    see: Option<&'a mut See<'a>>,
 }
 
 impl<'a> Tap<'a> {
@@ -15,7 +18,7 @@ impl<'a> Tap<'a> {
     }
 
     /// A tap that shows every tapped activation to `see`.
-    pub fn new(see: &'a mut (dyn FnMut(&str, &Tensor) + Send)) -> Self {
+    pub fn new(see: &'a mut (dyn FnMut(&str, &Tensor) + Send + 'a)) -> Self {
         Self { see: Some(see) }
     }
 

@@ -12,7 +12,7 @@ pub enum Activation {
     Silu,
     /// `x/2 * (1 + erf(x / sqrt 2))`: the exact one. The tanh approximation is another function (1.8e-4 away).
     Gelu,
-    /// `x * sigmoid(1.702 x)`, the approximation that OpenAI's CLIP was trained with.
+    /// `x * sigmoid(1.702 x)`, the approximation that the first CLIP was trained with.
     QuickGelu,
 }
 

@@ -44,7 +44,7 @@ pub fn sinusoidal_embedding(
     Ok(Tensor::from_vec(out, (values.len(), size), &Device::Cpu)?.to_device(device)?.to_dtype(dtype)?)
 }
 
-/// `linear_1`, SiLU, `linear_2`.
+/// `linear_1`, the activation `silu`, `linear_2`.
 #[derive(Debug)]
 pub struct TimestepEmbedding {
     linear_1: Linear,

@@ -11,6 +11,7 @@ const WHAT: &str = "unet";
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
 #[expect(missing_docs, reason = "the names are the checkpoint's own")]
+#[expect(clippy::struct_excessive_bools, reason = "so does the file")]
 pub struct UnetConfig {
     pub sample_size: Option<PerBlock<usize>>,
     pub in_channels: usize,

@@ -1,0 +1,3 @@
+//! The engine against the reference libraries, on small fixtures whose generators are in `tests/reference`.
+
+mod networks;
