@@ -19,6 +19,8 @@ mod file;
 #[cfg(not(target_arch = "wasm32"))]
 mod folder;
 mod header;
+#[cfg(test)]
+mod hostile_tests;
 mod scope;
 mod source;
 mod write;
