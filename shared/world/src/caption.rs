@@ -158,7 +158,11 @@ fn portrait_sentence(chosen: &[Chosen], rng: &mut Rng) -> String {
 fn room_tags(chosen: &[Chosen], rng: &mut Rng) -> String {
     let mut parts =
         vec![(*rng.pick(&["a hotel room", "hotel room", "a room", "picture of a hotel room"])).to_owned()];
-    parts.extend(chosen.iter().map(|(_, words)| (*rng.pick(words.tags)).to_owned()));
+    for (group, words) in chosen {
+        // "At night" would speak of the window.
+        let tags = if *group == Group::Style { &words.tags[..1] } else { words.tags };
+        parts.push((*rng.pick(tags)).to_owned());
+    }
     parts.join(", ")
 }
 
@@ -169,7 +173,7 @@ fn room_sentence(chosen: &[Chosen], rng: &mut Rng) -> String {
     let mut style = None;
     for &(group, words) in chosen {
         match group {
-            Group::Style => style = Some(style_clause(words, rng)),
+            Group::Style => style = Some(room_style_clause(words, rng)),
             Group::Guests if words.with.is_empty() || rng.percent(50) => {
                 subject = format!("{} {subject}", rng.pick(words.adjectives));
             }
@@ -197,6 +201,11 @@ fn style_clause(words: &Words, rng: &mut Rng) -> String {
     } else {
         format!(", {}", rng.pick(words.tags))
     }
+}
+
+/// A room's style: "at night" would speak of its window.
+fn room_style_clause(words: &Words, rng: &mut Rng) -> String {
+    if rng.percent(40) { format!(" in {}", rng.pick(words.with)) } else { format!(", {}", words.tags[0]) }
 }
 
 fn finish(mut text: String, place: Option<String>, style: Option<String>) -> String {

@@ -1,6 +1,6 @@
 //! The procedural drawing world: a seed becomes a picture, a caption and its attributes.
 //!
-//! It knows no model, no file and no clock. The same seed gives the same bytes on every platform.
+//! It knows no model and no clock; only [`write_folder`] knows files. The same seed gives the same bytes on every platform.
 //!
 //! ```
 //! let scene = chapan_world::Scene::sample(7);
@@ -11,6 +11,7 @@
 
 mod caption;
 mod drawing;
+mod folder;
 mod picture;
 mod portrait;
 mod record;
@@ -19,6 +20,7 @@ mod room;
 mod scene;
 mod words;
 
+pub use folder::{FolderError, METADATA, write_folder};
 pub use picture::{Picture, Region};
 pub use record::{CAPTIONS, Record};
 pub use rng::Rng;

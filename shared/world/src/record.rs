@@ -15,6 +15,9 @@ const CAPTION_STREAM: u64 = 3;
 /// Metadata of one picture, as one line of `metadata.jsonl`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Record {
+    /// The picture beside the metadata, where the picture is a file of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_name: Option<String>,
     /// The scene's seed.
     pub seed: u64,
     /// `portrait` or `room`.
@@ -35,6 +38,7 @@ impl Record {
         let (picture, regions) = scene.render(size);
         let mut rng = Rng::for_purpose(scene.seed, CAPTION_STREAM);
         let record = Self {
+            file_name: None,
             seed: scene.seed,
             kind: scene.kind(),
             attributes: scene.attributes().into_iter().map(|(group, value)| (group.name(), value)).collect(),

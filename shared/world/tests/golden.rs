@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use chapan_world::{HELD_OUT_SEED, RENDERER_VERSION, Scene};
+use chapan_world::{HELD_OUT_SEED, RENDERER_VERSION, Record, Scene};
 use sha2::{Digest, Sha256};
 
 #[cfg(target_arch = "wasm32")]
@@ -24,6 +24,7 @@ const GOLDEN: &[(&str, &str)] = &[
     ("sample 21 at 192", "f56262a69dc80b55f8d5321fb14fcb8b4231e6d9c3ffa91ff4baaca12ec243b9"),
     ("samples 1000 to 1199 at 64", "64c5fe49eec66c02220ac8cff045c063d66e78a98f8b27d60f2cea03ad1a4472"),
     ("full captions 0 to 999", "eb1a5aebfef21b95dd704d6f9d3e3dded9fef63d7fd8472c18f51f40f7eea962"),
+    ("captions by chance 0 to 999", "3b4e7eef959697133039f3fe81c7ed0b9860650d56be799cda82eca04df0d044"),
 ];
 
 fn sha256(bytes: &[u8]) -> String {
@@ -46,6 +47,8 @@ fn drawn() -> Vec<(String, String)> {
     hashes.push(("samples 1000 to 1199 at 64".to_owned(), sha256(&many)));
     let captions: String = (0..1000).map(|seed| Scene::sample(seed).full_caption() + "\n").collect();
     hashes.push(("full captions 0 to 999".to_owned(), sha256(captions.as_bytes())));
+    let varied: String = (0..1000).flat_map(|seed| Record::of(&Scene::sample(seed), 1).1.captions).collect();
+    hashes.push(("captions by chance 0 to 999".to_owned(), sha256(varied.as_bytes())));
     hashes
 }
 
