@@ -1,0 +1,11 @@
+//! The one typed client: a file per noun, each a list of routes. It knows the wire and nothing of pages.
+
+mod client;
+pub mod generation;
+pub mod image;
+pub mod job;
+pub mod lesson;
+pub mod model;
+pub mod user;
+
+pub use client::{Failure, bytes};

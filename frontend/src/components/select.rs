@@ -1,0 +1,53 @@
+//! A labelled choice of one among several.
+
+use leptos::prelude::*;
+
+use super::tip::Tip;
+
+/// A labelled choice.
+#[component]
+pub fn Select(
+    /// Name of the field, unique on the page.
+    id: &'static str,
+    /// Label.
+    #[prop(into)]
+    label: Signal<String>,
+    /// The sentence that teaches.
+    #[prop(into)]
+    tip: Signal<String>,
+    /// Values with their words.
+    #[prop(into)]
+    options: Signal<Vec<(String, String)>>,
+    /// The chosen value.
+    #[prop(into)]
+    value: Signal<String>,
+    /// Takes the choice.
+    #[prop(into)]
+    choose: Callback<String>,
+) -> impl IntoView {
+    view! {
+        <div class="field">
+            <div class="field-head">
+                <label for=id>{move || label.get()}</label>
+                <Tip about=label words=tip />
+            </div>
+            <select
+                id=id
+                class="select"
+                prop:value=move || value.get()
+                on:change=move |event| choose.run(event_target_value(&event))
+            >
+                {move || {
+                    options
+                        .get()
+                        .into_iter()
+                        .map(|(name, words)| {
+                            let chosen = value.get_untracked() == name;
+                            view! { <option value=name selected=chosen>{words}</option> }
+                        })
+                        .collect_view()
+                }}
+            </select>
+        </div>
+    }
+}

@@ -1,0 +1,63 @@
+//! A finished picture: itself, its seed, and what can be done with it.
+
+use chapan_api::image::ImageView;
+use leptos::prelude::*;
+
+use super::schedulers;
+use crate::{
+    components::{
+        copy_button::CopyButton,
+        picture::{Mat, PixelToggle},
+        record::{OpenInGallery, PictureActions},
+    },
+    i18n::{t_string, use_i18n},
+};
+
+/// A picture on the stage.
+#[component]
+pub fn Finished(
+    /// The picture.
+    image: ImageView,
+) -> impl IntoView {
+    let i18n = use_i18n();
+    let record = image.record.clone();
+    let seed = record.seed.to_string();
+    let seconds = format!("{:.1}", image.duration_ms as f64 / 1000.0);
+    let facts = format!(
+        "{} · {} · {} × {}",
+        record.num_inference_steps,
+        schedulers::name(&record.scheduler),
+        record.width,
+        record.height,
+    );
+    view! {
+        <Mat
+            src=Signal::stored(Some(image.url.clone()))
+            alt=Signal::stored(record.prompt.clone())
+            size=Signal::stored((record.width, record.height))
+        />
+        <div class="caption">
+            <p class="caption-prompt">{record.prompt}</p>
+            <div class="caption-row">
+                <p class="caption-facts numeric">
+                    <span class="seed">
+                        {move || t_string!(i18n, studio.seed)} " " <code data-testid="seed-used">{seed.clone()}</code>
+                        <CopyButton
+                            label=Signal::derive(move || t_string!(i18n, studio.copy_seed).to_owned())
+                            text=Signal::stored(seed.clone())
+                        />
+                    </span>
+                    <span class="caption-side">
+                        {move || t_string!(i18n, studio.steps)} " " {facts.clone()} " · "
+                        {move || t_string!(i18n, gallery.seconds, seconds = seconds.clone()).clone()}
+                    </span>
+                </p>
+                <div class="caption-actions">
+                    <PixelToggle />
+                    <OpenInGallery id=image.id.clone() />
+                    <PictureActions image />
+                </div>
+            </div>
+        </div>
+    }
+}

@@ -1,0 +1,224 @@
+//! The inspector: every parameter of the next picture, each with its one sentence, and the one primary action.
+
+use chapan_api::generation::SCHEDULERS;
+use leptos::prelude::*;
+
+use super::{Order, schedulers, seed::SeedField, size::SizeField};
+use crate::{
+    components::{
+        icon::{icon, icon_of},
+        select::Select,
+        slider::{FaultLine, Range, Slider},
+        tip::Tip,
+    },
+    i18n::{self, Words, t_string, use_i18n},
+    state::{draft::Draft, models::Models},
+};
+
+const STEPS: Range = Range { min: 1.0, max: 50.0, step: 1.0, reset: 20.0 };
+const GUIDANCE: Range = Range { min: 0.0, max: 15.0, step: 0.5, reset: 5.0 };
+
+/// The inspector; on a phone a sheet that opens upwards.
+#[component]
+pub fn Inspector(
+    /// The way to a picture.
+    order: Order,
+) -> impl IntoView {
+    let i18n = use_i18n();
+    let draft = expect_context::<Draft>();
+    let models = expect_context::<Models>();
+    let open = RwSignal::new(false);
+    let faults = Memo::new(move |_| draft.faults());
+    let fault = move |field: &'static str| {
+        Signal::derive(move || {
+            let found = faults.with(|faults| faults.iter().find(|fault| fault.field == field).cloned())?;
+            // An empty prompt is no fault before somebody asks for a picture.
+            let early = field == "prompt" && !order.attempted.get();
+            (!early).then(|| i18n::fault(i18n, &found))
+        })
+    };
+    let model = Memo::new(move |_| {
+        let (known, chosen) = (models.known(), draft.model.get());
+        known.iter().find(|model| model.id.as_str() == chosen).or(known.first()).cloned()
+    });
+    // The first visit takes the size that the model was made for.
+    Effect::new(move |_| {
+        if let Some(model) = model.get()
+            && !draft.was_kept.get_value()
+        {
+            draft.was_kept.set_value(true);
+            draft.choose(&model);
+        }
+    });
+    view! {
+        <form
+            class="inspector"
+            class:inspector-open=move || open.get()
+            aria-label=move || t_string!(i18n, studio.settings)
+            novalidate
+            on:submit=move |event| {
+                event.prevent_default();
+                order.generate.run(());
+            }
+        >
+            <div class="inspector-scroll">
+                <PromptField draft fault=fault("prompt") />
+                <div class="inspector-more" id="more-settings">
+                    <NegativeField draft fault=fault("negative_prompt") />
+                    <SeedField draft fault=fault("seed") />
+                    <Slider
+                        id="num_inference_steps"
+                        label=Signal::derive(move || t_string!(i18n, studio.steps).to_owned())
+                        tip=Signal::derive(move || t_string!(i18n, studio.steps_tip).to_owned())
+                        value=draft.steps
+                        range=STEPS
+                        fault=fault("num_inference_steps")
+                    />
+                    <Slider
+                        id="guidance_scale"
+                        label=Signal::derive(move || t_string!(i18n, studio.guidance).to_owned())
+                        tip=Signal::derive(move || t_string!(i18n, studio.guidance_tip).to_owned())
+                        value=draft.guidance
+                        range=GUIDANCE
+                        fault=fault("guidance_scale")
+                    />
+                    <SizeField
+                        draft
+                        side=Signal::derive(move || model.with(|m| m.as_ref().map_or(128, |m| m.default_side)))
+                        width_fault=fault("width")
+                        height_fault=fault("height")
+                    />
+                    <Choices draft />
+                </div>
+            </div>
+            <div class="inspector-foot">
+                <button
+                    type="button"
+                    class="btn inspector-toggle"
+                    aria-expanded=move || open.get().to_string()
+                    aria-controls="more-settings"
+                    aria-label=move || t_string!(i18n, studio.more_settings)
+                    on:click=move |_| open.update(|open| *open = !*open)
+                >
+                    {icon_of(move || if open.get() { "close" } else { "sliders" })}
+                </button>
+                <button type="submit" class="btn btn-primary btn-wide">
+                    <span>{move || t_string!(i18n, studio.generate)}</span>
+                    <kbd aria-hidden="true">{shortcut()}</kbd>
+                </button>
+            </div>
+        </form>
+    }
+}
+
+/// The shortcut as this machine writes it.
+fn shortcut() -> &'static str {
+    let platform = window().navigator().platform().unwrap_or_default();
+    if platform.starts_with("Mac") || platform.starts_with("iP") { "⌘ Enter" } else { "Ctrl Enter" }
+}
+
+#[component]
+fn PromptField(draft: Draft, #[prop(into)] fault: Signal<Option<Words>>) -> impl IntoView {
+    let i18n = use_i18n();
+    let label = Signal::derive(move || t_string!(i18n, studio.prompt).to_owned());
+    view! {
+        <div class="field">
+            <div class="field-head">
+                <label for="prompt">{move || label.get()}</label>
+                <Tip about=label words=Signal::derive(move || t_string!(i18n, studio.prompt_tip).to_owned()) />
+            </div>
+            <textarea
+                id="prompt"
+                class="text prompt"
+                rows="4"
+                placeholder=move || t_string!(i18n, studio.prompt_placeholder)
+                aria-invalid=move || fault.with(Option::is_some).to_string()
+                aria-describedby="prompt-fault"
+                prop:value=move || draft.prompt.get()
+                on:input=move |event| draft.prompt.set(event_target_value(&event))
+            ></textarea>
+            <FaultLine id="prompt" fault />
+        </div>
+    }
+}
+
+#[component]
+fn NegativeField(draft: Draft, #[prop(into)] fault: Signal<Option<Words>>) -> impl IntoView {
+    let i18n = use_i18n();
+    let label = Signal::derive(move || t_string!(i18n, studio.negative_prompt).to_owned());
+    view! {
+        <div class="field">
+            <div class="field-head">
+                <label for="negative_prompt">{move || label.get()}</label>
+                <Tip
+                    about=label
+                    words=Signal::derive(move || t_string!(i18n, studio.negative_prompt_tip).to_owned())
+                />
+            </div>
+            <textarea
+                id="negative_prompt"
+                class="text"
+                rows="1"
+                placeholder=move || t_string!(i18n, studio.negative_prompt_placeholder)
+                aria-invalid=move || fault.with(Option::is_some).to_string()
+                aria-describedby="negative_prompt-fault"
+                prop:value=move || draft.negative_prompt.get()
+                on:input=move |event| draft.negative_prompt.set(event_target_value(&event))
+            ></textarea>
+            <FaultLine id="negative_prompt" fault />
+        </div>
+    }
+}
+
+#[component]
+fn Choices(draft: Draft) -> impl IntoView {
+    let i18n = use_i18n();
+    let models = expect_context::<Models>();
+    let chosen_model = Memo::new(move |_| {
+        let chosen = draft.model.get();
+        if chosen.is_empty() {
+            models.known().first().map(|m| m.id.to_string()).unwrap_or_default()
+        } else {
+            chosen
+        }
+    });
+    let scheduler_options = Signal::derive(move || {
+        let known = models.known();
+        let own = known
+            .iter()
+            .find(|model| model.id.as_str() == chosen_model.get())
+            .map(|model| schedulers::name(&model.default_scheduler).to_owned())
+            .unwrap_or_default();
+        let first = (String::new(), t_string!(i18n, studio.models_own, name = own).clone());
+        let rest = SCHEDULERS.iter().map(|id| ((*id).to_owned(), schedulers::name(id).to_owned()));
+        std::iter::once(first).chain(rest).collect::<Vec<_>>()
+    });
+    let model_options = Signal::derive(move || {
+        models.known().iter().map(|m| (m.id.to_string(), m.id.to_string())).collect::<Vec<_>>()
+    });
+    view! {
+        <Select
+            id="scheduler"
+            label=Signal::derive(move || t_string!(i18n, studio.scheduler).to_owned())
+            tip=Signal::derive(move || t_string!(i18n, studio.scheduler_tip).to_owned())
+            options=scheduler_options
+            value=draft.scheduler
+            choose=move |name| draft.scheduler.set(name)
+        />
+        <Select
+            id="model"
+            label=Signal::derive(move || t_string!(i18n, studio.model).to_owned())
+            tip=Signal::derive(move || t_string!(i18n, studio.model_tip).to_owned())
+            options=model_options
+            value=chosen_model
+            choose=move |id: String| {
+                if let Some(model) = models.known().iter().find(|model| model.id.as_str() == id) {
+                    draft.choose(model);
+                }
+            }
+        />
+        <p class="inspector-note">
+            {icon("info")} <span>{move || t_string!(i18n, studio.settings_note)}</span>
+        </p>
+    }
+}

@@ -1,0 +1,11 @@
+//! What outlives a page: jobs, pictures, the draft, the connection, the theme. Provided once by `app`.
+
+pub mod announce;
+pub mod connection;
+pub mod draft;
+pub mod jobs;
+pub mod memory;
+pub mod models;
+pub mod pictures;
+pub mod theme;
+pub mod toast;
