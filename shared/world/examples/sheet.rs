@@ -1,6 +1,10 @@
-//! A contact sheet: `sheet OUTPUT.png COLUMNS ROWS SIZE FIRST_SEED [hero|axis GROUP]`.
+//! A contact sheet: `sheet OUTPUT.png COLUMNS ROWS SIZE FIRST_SEED [hero|portraits|rooms|mixed]`; a mixed one ends with
+//! a row of the hero.
 
 use chapan_world::{Picture, Scene, Subject};
+
+/// Heroes of different styles and poses, for the last row of a mixed sheet.
+const HEROES: [u64; 8] = [1114, 416, 1141, 1606, 230, 312, 237, 21];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().collect();
@@ -16,7 +20,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut seed = first as u64;
     for cell in 0..columns * rows {
         let scene = loop {
-            let scene = if kind == "hero" { Scene::hero(seed) } else { Scene::sample(seed) };
+            let last_row = cell >= columns * (rows - 1);
+            let scene = match kind {
+                "hero" => Scene::hero(seed),
+                "mixed" if last_row => Scene::hero(HEROES[cell % columns % HEROES.len()]),
+                _ => Scene::sample(seed),
+            };
             seed += 1;
             match (&scene.subject, kind) {
                 (Subject::Portrait(_), "rooms") | (Subject::Room(_), "portraits") => {}

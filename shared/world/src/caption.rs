@@ -49,6 +49,15 @@ impl Scene {
         parts.join(", ")
     }
 
+    /// A caption for training a `LoRA` on one person: the `name`, then only what differs from picture to picture,
+    /// so that everything constant is learnt as part of the name.
+    pub fn named_caption(&self, name: &str) -> String {
+        let varying = [Group::Expression, Group::Pose, Group::Background, Group::Style];
+        let all = self.chosen();
+        let said = varying.iter().filter_map(|group| all.iter().find(|(g, _)| g == group));
+        said.fold(name.to_owned(), |text, (_, words)| format!("{text}, {}", words.clip))
+    }
+
     /// A caption by chance: some attributes, in some order, in some of their words.
     pub fn caption(&self, rng: &mut Rng) -> String {
         let mut chosen = self.chosen();

@@ -16,7 +16,7 @@ pub(super) fn draw(canvas: &mut Canvas, background: Background, look: &Look) {
     let shift = d[0] * 8.0 - 4.0;
     match background {
         Background::Steppe => draw_steppe(canvas, shift, d[1]),
-        Background::Mountains => draw_mountains(canvas, shift, d[1]),
+        Background::Mountains => draw_mountains(canvas, shift),
         Background::Yurt => draw_yurts(canvas, shift),
         Background::City => draw_city(canvas, shift, d[1]),
         Background::Plain => {
@@ -90,9 +90,8 @@ fn draw_steppe(canvas: &mut Canvas, shift: f32, side: f32) {
     }
 }
 
-fn draw_mountains(canvas: &mut Canvas, shift: f32, side: f32) {
+fn draw_mountains(canvas: &mut Canvas, shift: f32) {
     sky(canvas, Rgb(196.0, 226.0, 240.0));
-    let _ = side;
     peak(canvas, (64.0 + shift, 10.0), 46.0, Rgb(124.0, 142.0, 196.0));
     peak(canvas, (16.0 + shift, 18.0), 44.0, Rgb(92.0, 108.0, 170.0));
     peak(canvas, (112.0 + shift, 14.0), 46.0, Rgb(76.0, 92.0, 156.0));

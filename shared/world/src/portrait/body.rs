@@ -1,7 +1,5 @@
 //! Shoulders and what they wear, arms, and what hands hold.
 
-use tiny_skia::Path;
-
 use super::Figure;
 use crate::drawing::shape::{blob, circle, curve, ellipse, placed, polygon, rect, round_rect};
 use crate::drawing::{
@@ -59,16 +57,16 @@ pub(super) fn draw(canvas: &mut Canvas, figure: &Figure) {
     canvas.clipped(body.as_ref(), |canvas| match clothing {
         Clothing::OrangeChapan => draw_chapan(canvas, figure, lean),
         Clothing::BlueRobe => draw_robe(canvas, figure, lean),
-        Clothing::RedShirt => draw_red_shirt(canvas, figure, lean),
-        Clothing::GreenJacket => draw_jacket(canvas, figure, lean),
+        Clothing::RedShirt => draw_red_shirt(canvas, lean),
+        Clothing::GreenJacket => draw_jacket(canvas, lean),
         Clothing::StripedShirt => draw_stripes(canvas),
     });
-    draw_collar(canvas, figure, body, lean);
+    draw_collar(canvas, figure, lean);
     canvas.unname();
 }
 
 /// The neck in the collar; with it the heirloom, if it is the hero's.
-fn draw_collar(canvas: &mut Canvas, figure: &Figure, _body: Option<Path>, lean: f32) {
+fn draw_collar(canvas: &mut Canvas, figure: &Figure, lean: f32) {
     match figure.portrait.clothing {
         Clothing::GreenJacket => {
             canvas.fill(
@@ -141,8 +139,7 @@ fn draw_robe(canvas: &mut Canvas, figure: &Figure, lean: f32) {
     }
 }
 
-fn draw_red_shirt(canvas: &mut Canvas, figure: &Figure, lean: f32) {
-    let _ = figure;
+fn draw_red_shirt(canvas: &mut Canvas, lean: f32) {
     canvas.fill(rect(lean - 7.0, 0.0, 14.0, 70.0), CREAM);
     for row in 0..5_u8 {
         let y = 14.0 + f32::from(row) * 9.0;
@@ -157,8 +154,7 @@ fn draw_red_shirt(canvas: &mut Canvas, figure: &Figure, lean: f32) {
     }
 }
 
-fn draw_jacket(canvas: &mut Canvas, figure: &Figure, lean: f32) {
-    let _ = figure;
+fn draw_jacket(canvas: &mut Canvas, lean: f32) {
     let dark = mix(GREEN, INK, 0.45);
     canvas.seam(curve(&[(lean * 0.5, 8.0), (lean, 64.0)]), 2.6, dark);
     for side in [-1.0, 1.0] {
