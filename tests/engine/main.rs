@@ -1,3 +1,4 @@
 //! The engine against the reference libraries, on small fixtures whose generators are in `tests/reference`.
 
+mod layers;
 mod networks;

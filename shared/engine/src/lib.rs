@@ -23,5 +23,5 @@ pub mod schedulers;
 pub mod tokenizer;
 pub mod weights;
 
-pub use candle_core::{DType, Device, Tensor};
+pub use candle_core::{DType, Device, Tensor, Var};
 pub use error::{Error, Result};

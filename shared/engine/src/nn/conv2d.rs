@@ -131,8 +131,9 @@ impl Conv2d {
     fn apply(&self, x: &Tensor, size: (usize, usize), upsample: bool, plus: Plus<'_>) -> Result<Tensor> {
         let optional = [plus.per_channel, plus.residual];
         if cpu::is_fast(&[x, &self.weight]) && optional.iter().flatten().all(|t| cpu::is_fast(&[t])) {
-            let weights = self.packed.conv2d(&self.weight, self.bias.as_ref(), self.shape)?;
-            return cpu::conv2d(x, weights, size, upsample, plus);
+            let Self { weight, bias, shape, packed } = self;
+            let call = cpu::Call { weight, bias: bias.as_ref(), shape: *shape, packed, size, upsample, plus };
+            return cpu::conv2d(x, &call);
         }
         let mut x = x.contiguous()?;
         if upsample {

@@ -78,8 +78,8 @@ impl Linear {
         let mut shape = leading.to_vec();
         shape.push(outputs);
         if cpu::is_fast(&[x, &self.weight]) && residual.is_none_or(|r| cpu::is_fast(&[r])) {
-            let weights = self.packed.linear(&self.weight, self.bias.as_ref())?;
-            return cpu::linear(x, weights, &shape, activation, residual);
+            let weights = self.packed.linear(&self.weight)?;
+            return cpu::linear(x, &weights, self.bias.as_ref(), &shape, activation, residual);
         }
         let rows = leading.iter().product::<usize>();
         let mut y = x.contiguous()?.reshape((rows, last))?.matmul(&self.weight.t()?)?;

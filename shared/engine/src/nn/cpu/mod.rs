@@ -1,70 +1,97 @@
-//! The fast way.
+//! The fast way: 32-bit floats on the CPU, no gradients.
+//!
+//! Pictures lie channels last, so that a pixel is a run of numbers: convolution is then matrix multiplication whose rows are
+//! pixels, and a picture is the same memory as the tokens of a transformer. Weights are packed once into panels as wide as
+//! the registers, biases, residuals and activations are added while a result is still in the cache, and nothing larger than
+//! a strip of intermediate values is ever written.
+//!
+//! The instruction set is chosen when the program runs (`pulp`), without `unsafe`. How work is split over threads never
+//! changes the order of additions, so the same input gives the same bytes on any number of threads.
 
-use candle_core::Tensor;
+mod attention;
+mod conv2d;
+mod elementwise;
+mod linear;
+mod norm;
+mod panels;
+mod product;
+mod winograd;
 
-use super::{Activation, Conv2dShape, Plus};
+use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
+
+pub use attention::attention;
+pub use conv2d::{Call, conv2d};
+pub use elementwise::{activate, gate_with_gelu};
+pub use linear::linear;
+pub use norm::{group_norm, layer_norm};
+pub use panels::PackedCell;
+
 use crate::{Error, Result};
 
-/// Whether the fast way may be taken.
-pub fn is_fast(_tensors: &[&Tensor]) -> bool {
-    false
+/// Whether the fast way may be taken for these tensors.
+pub fn is_fast(tensors: &[&Tensor]) -> bool {
+    tensors.iter().all(|tensor| {
+        matches!(tensor.device(), Device::Cpu) && tensor.dtype() == DType::F32 && !tensor.track_op()
+    })
 }
 
-/// Packed weights.
-#[derive(Debug, Default)]
-pub struct PackedCell;
-
-/// Packed.
-#[derive(Debug)]
-pub struct Packed;
-
-impl PackedCell {
-    pub fn linear(&self, _: &Tensor, _: Option<&Tensor>) -> Result<&Packed> {
-        Err(Error::Cancelled)
-    }
-    pub fn conv2d(&self, _: &Tensor, _: Option<&Tensor>, _: Conv2dShape) -> Result<&Packed> {
-        Err(Error::Cancelled)
-    }
-}
-
-pub fn linear(
-    _: &Tensor,
-    _: &Packed,
-    _: &[usize],
-    _: Option<Activation>,
-    _: Option<&Tensor>,
-) -> Result<Tensor> {
-    Err(Error::Cancelled)
-}
-pub fn conv2d(_: &Tensor, _: &Packed, _: (usize, usize), _: bool, _: Plus<'_>) -> Result<Tensor> {
-    Err(Error::Cancelled)
-}
-pub fn activate(_: &Tensor, _: Activation) -> Result<Tensor> {
-    Err(Error::Cancelled)
-}
-pub fn group_norm(
-    _: &Tensor,
-    _: &Tensor,
-    _: &Tensor,
-    _: usize,
-    _: f64,
-    _: Option<Activation>,
-) -> Result<Tensor> {
-    Err(Error::Cancelled)
-}
-pub fn layer_norm(_: &Tensor, _: &Tensor, _: &Tensor, _: f64) -> Result<Tensor> {
-    Err(Error::Cancelled)
-}
-pub fn attention(_: &Tensor, _: &Tensor, _: &Tensor, _: usize, _: bool) -> Result<Tensor> {
-    Err(Error::Cancelled)
-}
-pub fn gate_with_gelu(_: &Tensor) -> Result<Tensor> {
-    Err(Error::Cancelled)
-}
-pub fn concat_channels(_: &Tensor, _: &Tensor) -> Result<Tensor> {
-    Err(Error::Cancelled)
-}
-/// Runs `work` where nested parallel loops are cheapest: on a thread of the pool.
+/// Runs `work` on a thread of the pool, where parallel loops start without waking anybody.
 pub fn on_workers<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    work()
+    if rayon::current_thread_index().is_some() { work() } else { rayon::scope(|_| work()) }
+}
+
+/// Shows the numbers of a contiguous tensor to `read`.
+fn with_values<T>(tensor: &Tensor, read: impl FnOnce(&[f32]) -> Result<T>) -> Result<T> {
+    let (storage, layout) = tensor.storage_and_layout();
+    let refuse = || Error::shape("cpu kernel", "contiguous 32-bit floats", layout.dims());
+    let (start, end) = layout.contiguous_offsets().ok_or_else(refuse)?;
+    match &*storage {
+        Storage::Cpu(CpuStorage::F32(values)) => read(&values[start..end]),
+        _ => Err(refuse()),
+    }
+}
+
+/// Shows the numbers of an optional contiguous tensor.
+fn with_optional<T>(tensor: Option<&Tensor>, read: impl FnOnce(Option<&[f32]>) -> Result<T>) -> Result<T> {
+    match tensor {
+        Some(tensor) => with_values(tensor, |values| read(Some(values))),
+        None => read(None),
+    }
+}
+
+/// `(batch, channels, height, width)` as contiguous `(batch, height, width, channels)`: no copy if it lies so already.
+fn channels_last(x: &Tensor) -> Result<Tensor> {
+    Ok(x.permute((0, 2, 3, 1))?.contiguous()?)
+}
+
+/// A picture of values that lie channels last.
+fn picture(
+    values: Vec<f32>,
+    (batch, channels, height, width): (usize, usize, usize, usize),
+) -> Result<Tensor> {
+    Ok(Tensor::from_vec(values, (batch, height, width, channels), &Device::Cpu)?.permute((0, 3, 1, 2))?)
+}
+
+/// The channels of `a`, then those of `b`.
+pub fn concat_channels(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    let (batch, first, height, width) = a.dims4()?;
+    let (other, second, h, w) = b.dims4()?;
+    if (batch, height, width) != (other, h, w) {
+        return Err(Error::shape(
+            "concat channels",
+            format!("({batch}, channels, {height}, {width})"),
+            b.dims(),
+        ));
+    }
+    let (a, b) = (channels_last(a)?, channels_last(b)?);
+    with_values(&a, |a| {
+        with_values(&b, |b| {
+            let mut out = Vec::with_capacity(a.len() + b.len());
+            for (a, b) in a.chunks_exact(first).zip(b.chunks_exact(second)) {
+                out.extend_from_slice(a);
+                out.extend_from_slice(b);
+            }
+            picture(out, (batch, first + second, height, width))
+        })
+    })
 }
