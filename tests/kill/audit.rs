@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chapan_tests::client::Client;
-use chapan_tests::server::Server;
+use chapan_tests::server::{Models, Server};
 use chapan_tests::{tree, wait};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection, Row};
@@ -31,7 +31,7 @@ fn check(name: &'static str, faults: Vec<String>) -> Check {
 
 /// Starts the server once more, waits until its queue is empty, and compares with what was promised.
 pub fn audit(data_dir: &Path, ledger: &Ledger) -> Vec<Check> {
-    let mut server = Server::start(data_dir);
+    let mut server = Server::start(data_dir, Models::Tiny);
     let client = Client::new(&server.address);
     let mut lost = Vec::new();
     let mut images = BTreeMap::new();

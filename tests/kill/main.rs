@@ -13,7 +13,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
 use std::process::ExitCode;
 
-use chapan_tests::server::Server;
+use chapan_tests::server::{Models, Server};
 
 use load::{Ledger, Rng};
 
@@ -62,7 +62,7 @@ fn run(options: &Options) -> ExitCode {
     let mut rng = Rng::new(options.seed);
     let mut ledger = Ledger::default();
     for round in 1..=options.rounds {
-        let mut server = Server::start(&data_dir);
+        let mut server = Server::start(&data_dir, Models::Tiny);
         let answers = 1 + rng.below(MOST_ANSWERS);
         load::until_killed(&mut server, answers, &mut rng, &mut ledger);
         say(&format!(

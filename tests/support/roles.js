@@ -51,7 +51,9 @@ function name(element) {
   if (element.localName === "fieldset") return clean(element.querySelector("legend")?.textContent);
   if (["textarea", "select"].includes(element.localName)) return clean(element.title);
   if (element.localName === "input") return clean(element.value && role(element) === "button" ? element.value : element.title);
-  return clean(text(element)) || clean(element.title);
+  // Only what is read as one thing is named by what it contains.
+  const fromContent = ["button", "link", "heading", "option", "tab", "menuitem"].includes(role(element));
+  return (fromContent && clean(text(element))) || clean(element.title);
 }
 if (wantedRole === "unnamed") {
   const controls = ["button", "link", "textbox", "searchbox", "combobox", "slider", "spinbutton", "checkbox", "radio", "img"];

@@ -17,23 +17,35 @@ pub struct Server {
     log: PathBuf,
 }
 
+/// What the server may draw with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Models {
+    /// The family that ships, and nothing else.
+    Family,
+    /// A tiny network with random weights comes first: everything but the beauty, in no time.
+    Tiny,
+}
+
 impl Server {
     /// Starts the server on a data folder and waits until it listens.
     ///
     /// # Panics
     /// When it does not start; with its log.
-    pub fn start(data_dir: &Path) -> Self {
+    pub fn start(data_dir: &Path, models: Models) -> Self {
         let log = data_dir.with_extension("log");
         let errors =
             std::fs::File::options().create(true).append(true).open(&log).expect("the log can be written");
-        let mut child = Command::new(surroundings::server())
+        let mut command = Command::new(surroundings::server());
+        command.arg("serve");
+        if models == Models::Tiny {
+            command.arg("--models-dir").arg(tree::root().join("tests/fixtures/pipelines"));
+        }
+        let mut child = command
             .current_dir(tree::root())
-            .args(["serve", "--port", "0", "--device", "cpu", "--data-dir"])
+            .args(["--port", "0", "--device", "cpu", "--data-dir"])
             .arg(data_dir)
             .arg("--static-dir")
             .arg(surroundings::dist())
-            .arg("--models-dir")
-            .arg(tree::root().join("tests/fixtures/pipelines"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(errors)

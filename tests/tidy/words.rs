@@ -105,7 +105,7 @@ pub fn machine_paths(source: &Source) -> Vec<Finding> {
 
 pub fn sleeps(source: &Source) -> Vec<Finding> {
     let is_test = source.path.starts_with("tests/") || source.path.contains("/tests/");
-    if !is_test {
+    if !is_test || source.path.starts_with("tests/bench/") {
         return Vec::new();
     }
     let calls = [

@@ -5,8 +5,11 @@
 //! starts at once.
 #![expect(clippy::print_stdout, reason = "a command line speaks on standard output")]
 
+mod bench;
+mod cuda;
 mod environment;
 mod fault;
+mod fixtures;
 mod process;
 mod project;
 mod server;
@@ -31,9 +34,13 @@ Usage: cargo xtask <task> [options]
   lint             formatting, clippy and documentation
   e2e [story..]    the page in a real browser
   kill [--rounds N] [--seed S]   kill the server at random moments under load, and check what is left
+  bench [generate|api]   measure the engine beside diffusers, or the server under fifty students
+  fixtures [name..]      make the parity fixtures again, with Python and the reference libraries
+  cuda             release build with CUDA; without nvcc its toolkit comes from Python wheels
   setup [what..]   install only: wasm, trunk, bindgen, deny, browser (default: all)
   wasm <args..>    cargo for wasm32 with the right toolchain: `cargo xtask wasm check -p chapan-web`
 
+CHAPAN_PYTHON names a Python that has the reference libraries already.
 The tools folder is $CHAPAN_TOOLS_DIR, else $XDG_CACHE_HOME/chapan/tools, else ~/.cache/chapan/tools.
 
 Steps of `test`, in order:
@@ -63,6 +70,9 @@ fn run(arguments: &[String]) -> Result {
         "lint" => test::lint(&project),
         "e2e" => test::e2e(&project, rest),
         "kill" => test::kill(&project, rest),
+        "bench" => bench::run(&project, rest),
+        "fixtures" => fixtures::run(&project, rest),
+        "cuda" => cuda::run(&project, rest),
         "setup" => setup::run(&project, rest),
         "wasm" => wasm::run(&project, rest),
         "help" | "--help" | "-h" => {

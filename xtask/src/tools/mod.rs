@@ -3,6 +3,7 @@
 mod apt;
 pub mod browser;
 mod install;
+pub mod python;
 pub mod wasm_target;
 
 pub use install::Tool;

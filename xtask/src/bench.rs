@@ -1,0 +1,57 @@
+//! `cargo xtask bench`: figures, not verdicts.
+
+use crate::fault::{Fault, Result};
+use crate::process::{self, say};
+use crate::project::Project;
+use crate::tools::python;
+
+/// `bench [generate|api] [options]`.
+pub fn run(project: &Project, arguments: &[String]) -> Result {
+    let (what, options) =
+        arguments.split_first().map_or(("generate", &[][..]), |(what, rest)| (what.as_str(), rest));
+    match what {
+        "generate" => generate(project, options),
+        "api" => api(project, options),
+        other => {
+            Err(Fault::usage(format!("there is no measure `{other}`"), "there are `generate` and `api`"))
+        }
+    }
+}
+
+fn build(project: &Project) -> Result {
+    process::run(project.cargo().args([
+        "build",
+        "--release",
+        "--locked",
+        "--package",
+        "chapan",
+        "--bin",
+        "chapan",
+    ]))
+}
+
+/// Our engine against diffusers on the same weights, where there is a Python with it.
+fn generate(project: &Project, options: &[String]) -> Result {
+    build(project)?;
+    let mut chapan = project.command(project.path("target/release/chapan"));
+    chapan.args(["bench", "generate"]).args(options);
+    match python::find(project) {
+        _ if options.iter().any(|option| option.starts_with("--python")) => {}
+        Some(python) => drop(chapan.arg("--python").arg(python)),
+        None => say(
+            "no Python with diffusers here, so no comparison: set CHAPAN_PYTHON, or run `cargo xtask fixtures` once",
+        ),
+    }
+    process::run(&mut chapan)
+}
+
+/// Fifty students who ask the server while it works.
+fn api(project: &Project, options: &[String]) -> Result {
+    build(project)?;
+    process::run(
+        project
+            .cargo()
+            .args(["bench", "--locked", "--package", "chapan-tests", "--bench", "api", "--"])
+            .args(options),
+    )
+}
