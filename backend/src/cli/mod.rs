@@ -7,10 +7,13 @@
 mod failure;
 mod noise;
 pub mod output;
+mod serve;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::config::Environment;
 
 pub use failure::Failure;
 
@@ -30,12 +33,15 @@ struct CommandLine {
 enum Command {
     /// Write the exact initial noise of a seed, bit-identical to torch.randn
     Noise(noise::Arguments),
+    /// Serve the studio on this machine
+    Serve(serve::Arguments),
 }
 
 /// Reads the command line of the process, runs the command, reports a failure.
 pub fn main() -> ExitCode {
     let result = match CommandLine::parse().command {
         Command::Noise(arguments) => noise::run(&arguments),
+        Command::Serve(arguments) => serve::run(arguments, &Environment::from_process()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,6 +6,7 @@
 
 pub mod error;
 pub mod generation;
+pub mod health;
 pub mod id;
 pub mod image;
 pub mod job;

@@ -1,0 +1,223 @@
+//! What a checkpoint says of itself, read from its configuration files.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+use chapan_api::id::ModelId;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+/// Configuration files are small; a larger one is not a configuration.
+const MAX_CONFIG_BYTES: u64 = 1 << 20;
+
+/// A folder that cannot be used as a model.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file could not be read.
+    #[error("cannot read `{path}`: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file is not what it should be.
+    #[error("`{path}` {fault}")]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        fault: String,
+    },
+}
+
+/// An installed text-to-image checkpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// Its identifier: the folder's name.
+    pub id: ModelId,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Architecture: `sdxl`.
+    pub family: String,
+    /// Size of the weight files.
+    pub size_bytes: u64,
+    /// Number format of the weight files.
+    pub precision: String,
+    /// Licence, when a model card says so.
+    pub license: Option<String>,
+    /// Width and height that it was made for.
+    pub default_side: u32,
+    /// Its own scheduler, in our spelling.
+    pub default_scheduler: String,
+    /// Pixels along one side of a latent cell.
+    pub latent_factor: u32,
+    /// Channels of the widest level of the decoder: memory of a picture grows with it.
+    pub decoder_width: u32,
+}
+
+impl Checkpoint {
+    /// Reads a folder. `Ok(None)`: the folder is no text-to-image model.
+    pub fn read(folder: &Path) -> Result<Option<Self>, Error> {
+        let index = folder.join("model_index.json");
+        if !index.is_file() {
+            return Ok(None);
+        }
+        let pipeline = json(&index)?;
+        let class = pipeline["_class_name"].as_str().unwrap_or_default();
+        if !matches!(class, "StableDiffusionXLPipeline") {
+            return Ok(None);
+        }
+        let Some(name) = folder.file_name().and_then(|name| name.to_str()) else { return Ok(None) };
+        let unet = json(&folder.join("unet/config.json"))?;
+        let vae = json(&folder.join("vae/config.json"))?;
+        let scheduler = json(&folder.join("scheduler/scheduler_config.json"))?;
+        let levels: Vec<u64> =
+            vae["block_out_channels"].as_array().into_iter().flatten().filter_map(Value::as_u64).collect();
+        if levels.is_empty() || levels.len() > 8 {
+            let fault = "has no usable `block_out_channels`".to_owned();
+            return Err(Error::Config { path: folder.join("vae/config.json"), fault });
+        }
+        let latent_factor = 1u32 << (levels.len() - 1);
+        let sample = unet["sample_size"].as_u64().filter(|size| (1..=1024).contains(size));
+        let weights = weight_files(folder)?;
+        Ok(Some(Self {
+            id: ModelId::new(name),
+            folder: folder.to_owned(),
+            family: "sdxl".to_owned(),
+            size_bytes: weights.iter().map(|(_, size)| size).sum(),
+            precision: precision(&weights),
+            license: license(folder),
+            default_side: sample.map_or(1024, |size| size as u32 * latent_factor),
+            default_scheduler: scheduler_name(&scheduler).to_owned(),
+            latent_factor,
+            decoder_width: levels.iter().copied().max().unwrap_or(1) as u32,
+        }))
+    }
+
+    /// SHA-256 over the bytes of the weight files, in the order of their names. Remembered as long as their sizes and
+    /// times of change stay the same: a large model takes a minute to read.
+    pub fn sha256(&self) -> Result<String, Error> {
+        static KNOWN: Mutex<BTreeMap<Vec<(PathBuf, u64, Option<SystemTime>)>, String>> =
+            Mutex::new(BTreeMap::new());
+        let files = weight_files(&self.folder)?;
+        let stamps = files.iter().map(|(path, size)| {
+            let changed = fs::metadata(path).and_then(|entry| entry.modified()).ok();
+            (path.clone(), *size, changed)
+        });
+        let stamps: Vec<_> = stamps.collect();
+        let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(hash) = known().get(&stamps) {
+            return Ok(hash.clone());
+        }
+        let mut hasher = Sha256::new();
+        for (path, _) in &files {
+            let read = |source| Error::Read { path: path.clone(), source };
+            let mut file = fs::File::open(path).map_err(read)?;
+            std::io::copy(&mut file, &mut hasher).map_err(read)?;
+        }
+        let hash = hasher.finalize().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+        known().insert(stamps, hash.clone());
+        Ok(hash)
+    }
+
+    /// Memory for the weights and for one picture of this size, in bytes. An estimate on the safe side: weights are held
+    /// in 32 bits, both guidance branches run at once, and the decoder's last levels keep a few full-size feature maps.
+    pub fn memory_bytes(&self, width: u32, height: u32) -> u64 {
+        let bytes_per_weight = if self.precision == "f32" { 4 } else { 2 };
+        let weights = self.size_bytes / bytes_per_weight * 4;
+        let pixels = u64::from(width) * u64::from(height);
+        let decoder = pixels * u64::from(self.decoder_width) * 4 * 3;
+        let cells = pixels / u64::from(self.latent_factor * self.latent_factor);
+        // Self-attention at the first level with tokens: two branches, a score for each pair, in blocks of queries.
+        let attention = cells * cells.min(4096) * 4 * 2;
+        weights + decoder + attention + (64 << 20)
+    }
+}
+
+fn json(path: &Path) -> Result<Value, Error> {
+    let read = |source| Error::Read { path: path.to_owned(), source };
+    if fs::metadata(path).map_err(read)?.len() > MAX_CONFIG_BYTES {
+        let fault = "is too large for a configuration".to_owned();
+        return Err(Error::Config { path: path.to_owned(), fault });
+    }
+    let text = fs::read(path).map_err(read)?;
+    serde_json::from_slice(&text)
+        .map_err(|error| Error::Config { path: path.to_owned(), fault: format!("is not JSON: {error}") })
+}
+
+/// Weight files of the parts, with their sizes.
+fn weight_files(folder: &Path) -> Result<Vec<(PathBuf, u64)>, Error> {
+    let mut files = Vec::new();
+    for part in ["text_encoder", "text_encoder_2", "unet", "vae"] {
+        let path = folder.join(part);
+        let read = |source| Error::Read { path: path.clone(), source };
+        for entry in fs::read_dir(&path).map_err(read)? {
+            let entry = entry.map_err(read)?;
+            if entry.path().extension().is_some_and(|ending| ending == "safetensors") {
+                files.push((entry.path(), entry.metadata().map_err(read)?.len()));
+            }
+        }
+    }
+    if files.is_empty() {
+        let fault = "holds no safetensors".to_owned();
+        return Err(Error::Config { path: folder.to_owned(), fault });
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The format of the first tensor of every file, from the headers; `mixed` when they differ.
+fn precision(files: &[(PathBuf, u64)]) -> String {
+    let mut found: Vec<&'static str> = files.iter().map(|(file, _)| first_format(file)).collect();
+    found.dedup();
+    match found[..] {
+        [one] => one.to_owned(),
+        _ => "mixed".to_owned(),
+    }
+}
+
+fn first_format(file: &Path) -> &'static str {
+    use std::io::Read;
+    // The header begins with `{"name":{"dtype":"F16",...`, after eight bytes of length and perhaps some metadata.
+    let mut start = Vec::new();
+    let read = fs::File::open(file).and_then(|file| file.take(1 << 16).read_to_end(&mut start));
+    let text = String::from_utf8_lossy(&start);
+    let dtype = text.split_once("\"dtype\":\"").map(|(_, rest)| rest.split('"').next().unwrap_or_default());
+    match (read, dtype) {
+        (Ok(_), Some("F16")) => "f16",
+        (Ok(_), Some("BF16")) => "bf16",
+        (Ok(_), Some("F32")) => "f32",
+        _ => "mixed",
+    }
+}
+
+/// `license: ...` in the front matter of the model card.
+fn license(folder: &Path) -> Option<String> {
+    let card = fs::read_to_string(folder.join("README.md")).ok()?;
+    let front = card.strip_prefix("---")?.split("\n---").next()?.to_owned();
+    let line = front.lines().find_map(|line| line.strip_prefix("license:"))?.trim().to_owned();
+    (!line.is_empty()).then_some(line)
+}
+
+/// diffusers' class and options in our spelling.
+fn scheduler_name(config: &Value) -> &'static str {
+    let karras = config["use_karras_sigmas"].as_bool().unwrap_or(false);
+    match (config["_class_name"].as_str().unwrap_or_default(), karras) {
+        ("EulerDiscreteScheduler", true) => "euler_k",
+        ("EulerAncestralDiscreteScheduler", _) => "euler_a",
+        ("HeunDiscreteScheduler", false) => "heun",
+        ("HeunDiscreteScheduler", true) => "heun_k",
+        ("DPMSolverMultistepScheduler", false) => "dpmpp_2m",
+        ("DPMSolverMultistepScheduler", true) => "dpmpp_2m_k",
+        ("UniPCMultistepScheduler", false) => "unipc",
+        ("UniPCMultistepScheduler", true) => "unipc_k",
+        ("DDIMScheduler", _) => "ddim",
+        ("LCMScheduler", _) => "lcm",
+        // What diffusers' own pipeline falls back to as well.
+        _ => "euler",
+    }
+}

@@ -1,0 +1,10 @@
+//! The models of this machine: folders in diffusers layout, found by looking, never by name.
+//!
+//! A model's identifier is the name of its folder. This room reads the small configuration files only; weights are the
+//! engine's business. It knows nothing of jobs or of the database.
+
+mod catalog;
+mod checkpoint;
+
+pub use catalog::Catalog;
+pub use checkpoint::{Checkpoint, Error};

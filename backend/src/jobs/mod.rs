@@ -1,0 +1,20 @@
+//! Work: the queue as the rest of the server sees it, and the workers that empty it.
+//!
+//! A handler only ever enqueues, looks or cancels ([`Queue`]). Each device has a [`Worker`]: it claims a job, has the
+//! device's own thread do it, passes on what the engine reports, and ends the job with a write that only the holder of
+//! the lease can make. What this room does not know: HTTP, and who may do what.
+
+mod attempt;
+mod device;
+mod error;
+mod generation;
+mod memory;
+mod preview;
+mod queue;
+mod worker;
+
+pub use device::{Bench, Crash, DeviceError, DeviceThread, Loaded, open_device};
+pub use error::JobError;
+pub use memory::available_memory_bytes;
+pub use queue::Queue;
+pub use worker::Worker;

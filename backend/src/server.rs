@@ -1,0 +1,173 @@
+//! Puts the rooms together: opens the data folder, starts the workers, listens, and stops in good order.
+
+use std::fs::File;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::api::{self, App};
+use crate::auth;
+use crate::clock::Clock;
+use crate::config::ServerConfig;
+use crate::events::Events;
+use crate::files::{self, Blobs};
+use crate::hub::Catalog;
+use crate::jobs::{DeviceError, DeviceThread, Queue, Worker, open_device};
+use crate::store::{self, Store};
+
+/// How long a stop waits for open requests and for the step that is being computed.
+const STOP_WAITS: Duration = Duration::from_secs(20);
+
+/// How often old sessions are forgotten.
+const CLEAN_UP_EVERY: Duration = Duration::from_secs(3600);
+
+/// Why the server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder cannot be used.
+    #[error("the data folder `{path}` cannot be used: {source}\nhint: name another with --data-dir")]
+    DataFolder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another server uses the data folder.
+    #[error(
+        "the data folder `{0}` is in use by another server\nhint: stop that one, or name another folder with --data-dir"
+    )]
+    InUse(PathBuf),
+    /// The address cannot be listened on.
+    #[error(
+        "cannot listen on {address}: {source}\nhint: choose another port with --port; 0 takes a free one"
+    )]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The database cannot be opened.
+    #[error(
+        "{0}\nhint: if a newer version of the studio has used this data folder, use that version, or another folder"
+    )]
+    Store(#[from] store::Error),
+    /// The folder of pictures cannot be opened.
+    #[error("{0}\nhint: look at the rights of the data folder, or name another with --data-dir")]
+    Files(#[from] files::Error),
+    /// The device cannot be used.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+}
+
+/// A server that runs.
+pub struct Server {
+    address: SocketAddr,
+    app: Arc<App>,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+    /// Held while the server runs: one server per data folder.
+    _lock: File,
+}
+
+impl Server {
+    /// Opens the data folder, takes up the jobs that wait there, and listens.
+    pub async fn start(config: ServerConfig, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        let lock = lock_data_folder(&config)?;
+        let store = Store::open(&config.data_dir.join("chapan.db"), clock.clone()).await?;
+        auth::add_local_user(&store).await?;
+        let blobs = Blobs::in_folder(&config.data_dir.join("blobs"))?;
+        let catalog = Catalog::new(config.models_dirs.clone());
+        let events = Arc::new(Events::default());
+        let (device_name, device, dtype) = open_device(&config.device)?;
+        let thread = DeviceThread::start(device_name.clone(), device, dtype)?;
+        let address = config.address;
+        let listening = |source| StartError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(listening)?;
+        let address = listener.local_addr().map_err(listening)?;
+
+        let queue = Arc::new(Queue::recover(store.clone(), events.clone()).await?);
+        let (stop, stopping) = watch::channel(false);
+        let worker = Worker {
+            device: device_name,
+            thread,
+            queue: queue.clone(),
+            blobs: blobs.clone(),
+            catalog: catalog.clone(),
+            clock: clock.clone(),
+        };
+        let app =
+            Arc::new(App { config, clock, store, blobs, catalog, events, queue, stopping: stopping.clone() });
+        let tasks = vec![
+            tokio::spawn(worker.run(stopping.clone())),
+            tokio::spawn(serve(listener, app.clone(), stopping.clone())),
+            tokio::spawn(clean_up(app.store.clone(), stopping)),
+        ];
+        Ok(Self { address, app, stop, tasks, _lock: lock })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What its handlers work with.
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// Claims no more jobs, gives the running one back at its next step, finishes open requests, closes the database.
+    pub async fn stop(self) {
+        // All receivers live in the tasks below; if they are gone, there is nobody to tell.
+        let _told = self.stop.send(true);
+        for task in self.tasks {
+            let abort = task.abort_handle();
+            if tokio::time::timeout(STOP_WAITS, task).await.is_err() {
+                tracing::warn!("a part of the server did not stop in time");
+                abort.abort();
+            }
+        }
+        self.app.store.close().await;
+    }
+}
+
+fn lock_data_folder(config: &ServerConfig) -> Result<File, StartError> {
+    let path = config.data_dir.clone();
+    let unusable = |source| StartError::DataFolder { path: path.clone(), source };
+    std::fs::create_dir_all(&path).map_err(unusable)?;
+    let file = File::options().create(true).truncate(false).write(true).open(path.join("server.lock"));
+    let file = file.map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StartError::InUse(path)),
+        Err(std::fs::TryLockError::Error(source)) => Err(unusable(source)),
+    }
+}
+
+async fn serve(listener: TcpListener, app: Arc<App>, mut stopping: watch::Receiver<bool>) {
+    let stopped = async move {
+        // An error means that the server is gone, which is a stop as well.
+        let _told = stopping.wait_for(|stop| *stop).await;
+    };
+    if let Err(error) = axum::serve(listener, api::router(app)).with_graceful_shutdown(stopped).await {
+        tracing::error!(%error, "the listener failed");
+    }
+}
+
+async fn clean_up(store: Store, mut stopping: watch::Receiver<bool>) {
+    loop {
+        if let Err(error) = store.delete_expired_sessions().await {
+            tracing::warn!(%error, "old sessions were not forgotten");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(CLEAN_UP_EVERY) => {}
+            _ = stopping.wait_for(|stop| *stop) => return,
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! Jobs: their rows, and the writes of whoever holds a lease on one.
+//!
+//! A lease is the right to work on a job. Its token grows whenever the job changes hands, and every write of a worker is
+//! conditional on the token: a worker that was slow, suspended or cut off can never overwrite a newer attempt.
+
+use chapan_api::error::ErrorBody;
+use chapan_api::id::{GenerationId, ImageId, JobId, ModelId, UserId};
+use chapan_api::job::{JobKind, JobPhase, JobProgress, JobStatus, JobView};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use super::images::NewImage;
+use super::{Error, Result, Store};
+
+/// Events of a live job are numbered in memory. Where a number must not fall behind what a reader has seen (after a
+/// restart, and at the end of a job) the stored one is raised by more than a job ever has events.
+pub(super) const SEQ_HEADROOM: i64 = 1_000_000;
+
+macro_rules! job_columns {
+    () => {
+        "j.id, j.owner_id, j.kind, j.subject_id, j.model, j.state, j.attempts, j.cancel_requested, j.phase, j.step, \
+         j.total_steps, j.seq, j.result_id, j.error, j.created_at_ms, j.started_at_ms, j.finished_at_ms"
+    };
+}
+pub(super) use job_columns;
+
+/// The same columns where SQL allows no alias.
+macro_rules! returning_job {
+    () => {
+        "RETURNING lease_token, id, owner_id, kind, subject_id, model, state, attempts, cancel_requested, phase, step, \
+         total_steps, seq, result_id, error, created_at_ms, started_at_ms, finished_at_ms"
+    };
+}
+pub(super) use returning_job;
+
+/// A job, as stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobRow {
+    /// The job.
+    pub id: JobId,
+    /// Whose it is.
+    pub owner: UserId,
+    /// The generation that it makes.
+    pub generation: GenerationId,
+    /// The model that it needs.
+    pub model: ModelId,
+    /// Where it stands.
+    pub status: JobStatus,
+    /// How often it has been started.
+    pub attempt: u32,
+    /// Whether its owner asked to stop it.
+    pub cancel_requested: bool,
+    /// How far it is known to be.
+    pub place: Option<Place>,
+    /// Steps in all.
+    pub total_steps: u32,
+    /// Number of the last event that this row covers.
+    pub seq: u64,
+    /// The picture, when it succeeded.
+    pub image: Option<ImageId>,
+    /// Why it failed.
+    pub error: Option<ErrorBody>,
+    /// When it was accepted.
+    pub created_at_ms: i64,
+    /// When it was last started.
+    pub started_at_ms: Option<i64>,
+    /// When it ended.
+    pub finished_at_ms: Option<i64>,
+}
+
+/// How far an attempt is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// What it is doing.
+    pub phase: JobPhase,
+    /// Steps done.
+    pub step: u32,
+}
+
+/// The right to work on a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The job.
+    pub job: JobId,
+    /// Grows whenever the job changes hands.
+    pub token: i64,
+}
+
+/// What came of a request to cancel.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cancelled {
+    /// It was waiting and is cancelled now.
+    Now(JobRow),
+    /// It is running; its worker stops at the next step.
+    Requested(JobRow),
+    /// It had ended before.
+    TooLate(JobRow),
+}
+
+impl JobRow {
+    /// The job as readers see it; the place in the queue is known elsewhere.
+    pub fn view(&self, position: Option<u32>) -> JobView {
+        let running = self.status == JobStatus::Running;
+        let progress = self.place.filter(|_| running).map(|place| JobProgress {
+            phase: place.phase,
+            step: place.step,
+            total_steps: self.total_steps,
+            preview: None,
+        });
+        JobView {
+            id: self.id.clone(),
+            kind: JobKind::Generation,
+            generation: self.generation.clone(),
+            status: self.status,
+            position: position.filter(|_| self.status == JobStatus::Queued),
+            progress,
+            image: self.image.clone(),
+            error: self.error.clone(),
+            attempt: self.attempt,
+            seq: self.seq,
+            created_at_ms: self.created_at_ms,
+            started_at_ms: self.started_at_ms,
+            finished_at_ms: self.finished_at_ms,
+        }
+    }
+
+    pub(super) fn read(row: &SqliteRow) -> Result<Self> {
+        let id: String = row.try_get("id")?;
+        let error: Option<String> = row.try_get("error")?;
+        let phase: Option<String> = row.try_get("phase")?;
+        let phase: Option<JobPhase> = phase.map(|word| from_word("phase", &id, &word)).transpose()?;
+        let state: String = row.try_get("state")?;
+        let step = row.try_get::<i64, _>("step")? as u32;
+        Ok(Self {
+            owner: UserId::new(row.try_get::<String, _>("owner_id")?),
+            generation: GenerationId::new(row.try_get::<String, _>("subject_id")?),
+            model: ModelId::new(row.try_get::<String, _>("model")?),
+            status: from_word("state", &id, &state)?,
+            attempt: row.try_get::<i64, _>("attempts")? as u32,
+            cancel_requested: row.try_get::<i64, _>("cancel_requested")? != 0,
+            place: phase.map(|phase| Place { phase, step }),
+            total_steps: row.try_get::<i64, _>("total_steps")? as u32,
+            seq: row.try_get::<i64, _>("seq")? as u64,
+            image: row.try_get::<Option<String>, _>("result_id")?.map(ImageId::new),
+            error: error.map(|text| from_json("error", &id, &text)).transpose()?,
+            created_at_ms: row.try_get("created_at_ms")?,
+            started_at_ms: row.try_get("started_at_ms")?,
+            finished_at_ms: row.try_get("finished_at_ms")?,
+            id: JobId::new(id),
+        })
+    }
+}
+
+impl Store {
+    /// A job of this owner.
+    pub async fn job(&self, owner: &UserId, id: &JobId) -> Result<Option<JobRow>> {
+        let sql = concat!("SELECT ", job_columns!(), " FROM jobs j WHERE j.id = $1 AND j.owner_id = $2");
+        let row =
+            sqlx::query(sql).bind(id.as_str()).bind(owner.as_str()).fetch_optional(&self.reader).await?;
+        row.as_ref().map(JobRow::read).transpose()
+    }
+
+    /// The jobs of an owner that have not ended, newest first.
+    pub async fn active_jobs(&self, owner: &UserId) -> Result<Vec<JobRow>> {
+        let sql = concat!(
+            "SELECT ",
+            job_columns!(),
+            " FROM jobs j WHERE j.owner_id = $1 AND j.state IN ('queued', 'running') ORDER BY j.created_at_ms DESC, j.id DESC"
+        );
+        let rows = sqlx::query(sql).bind(owner.as_str()).fetch_all(&self.reader).await?;
+        rows.iter().map(JobRow::read).collect()
+    }
+
+    /// Keeps the lease until `until_ms` and says whether the owner wants the job to stop.
+    pub async fn renew_lease(&self, lease: &Lease, until_ms: i64) -> Result<bool> {
+        self.while_leased(
+            lease,
+            sqlx::query(
+                "UPDATE jobs SET lease_expires_at_ms = $3 \
+                 WHERE id = $1 AND lease_token = $2 AND state = 'running' RETURNING cancel_requested",
+            )
+            .bind(lease.job.as_str())
+            .bind(lease.token)
+            .bind(until_ms),
+        )
+        .await
+    }
+
+    /// Notes how far the job is, keeps the lease, and says whether the owner wants the job to stop.
+    pub async fn record_progress(&self, lease: &Lease, place: Place, until_ms: i64) -> Result<bool> {
+        self.while_leased(
+            lease,
+            sqlx::query(
+                "UPDATE jobs SET phase = $3, step = $4, lease_expires_at_ms = $5 \
+                 WHERE id = $1 AND lease_token = $2 AND state = 'running' RETURNING cancel_requested",
+            )
+            .bind(lease.job.as_str())
+            .bind(lease.token)
+            .bind(to_word(&place.phase))
+            .bind(i64::from(place.step))
+            .bind(until_ms),
+        )
+        .await
+    }
+
+    async fn while_leased<'q>(
+        &self,
+        lease: &Lease,
+        query: sqlx::query::Query<'q, sqlx::Sqlite, <sqlx::Sqlite as sqlx::Database>::Arguments>,
+    ) -> Result<bool> {
+        match query.fetch_optional(&self.writer).await? {
+            Some(row) => Ok(row.try_get::<i64, _>("cancel_requested")? != 0),
+            None => Err(lease.lost()),
+        }
+    }
+
+    /// Ends the job with its picture: both or neither, and only for the holder of the lease.
+    pub async fn succeed(&self, lease: &Lease, image: &NewImage) -> Result<()> {
+        let now = self.now_ms();
+        let mut tx = self.write().await?;
+        let done = sqlx::query(
+            "UPDATE jobs SET state = 'succeeded', result_id = $3, finished_at_ms = $4, seq = seq + $5, \
+             lease_expires_at_ms = NULL WHERE id = $1 AND lease_token = $2 AND state = 'running'",
+        )
+        .bind(lease.job.as_str())
+        .bind(lease.token)
+        .bind(image.id.as_str())
+        .bind(now)
+        .bind(SEQ_HEADROOM)
+        .execute(&mut *tx)
+        .await?;
+        if done.rows_affected() == 0 {
+            return Err(lease.lost());
+        }
+        image.insert(&mut tx, &lease.job, now).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Ends the job with an error.
+    pub async fn fail(&self, lease: &Lease, error: &ErrorBody) -> Result<()> {
+        self.end(lease, "failed", Some(to_json(error))).await
+    }
+
+    /// Ends the job because its owner asked for it.
+    pub async fn finish_cancelled(&self, lease: &Lease) -> Result<()> {
+        self.end(lease, "cancelled", None).await
+    }
+
+    async fn end(&self, lease: &Lease, state: &str, error: Option<String>) -> Result<()> {
+        let done = sqlx::query(
+            "UPDATE jobs SET state = $3, error = $4, finished_at_ms = $5, seq = seq + $6, lease_expires_at_ms = NULL \
+             WHERE id = $1 AND lease_token = $2 AND state = 'running'",
+        )
+        .bind(lease.job.as_str())
+        .bind(lease.token)
+        .bind(state)
+        .bind(error)
+        .bind(self.now_ms())
+        .bind(SEQ_HEADROOM)
+        .execute(&self.writer)
+        .await?;
+        if done.rows_affected() == 0 { Err(lease.lost()) } else { Ok(()) }
+    }
+
+    /// Gives the job back to the queue in good order: this attempt does not count.
+    pub async fn release(&self, lease: &Lease) -> Result<()> {
+        let done = sqlx::query(
+            "UPDATE jobs SET state = 'queued', attempts = attempts - 1, lease_token = lease_token + 1, phase = NULL, \
+             step = 0, worker = NULL, lease_expires_at_ms = NULL \
+             WHERE id = $1 AND lease_token = $2 AND state = 'running'",
+        )
+        .bind(lease.job.as_str())
+        .bind(lease.token)
+        .execute(&self.writer)
+        .await?;
+        if done.rows_affected() == 0 { Err(lease.lost()) } else { Ok(()) }
+    }
+
+    /// Stops a waiting job, or asks the worker of a running one to stop. `None`: the owner has no such job.
+    pub async fn request_cancel(&self, owner: &UserId, id: &JobId) -> Result<Option<Cancelled>> {
+        let mut tx = self.write().await?;
+        let stopped = sqlx::query(
+            "UPDATE jobs SET state = 'cancelled', finished_at_ms = $3, seq = seq + $4, cancel_requested = 1 \
+             WHERE id = $1 AND owner_id = $2 AND state = 'queued'",
+        )
+        .bind(id.as_str())
+        .bind(owner.as_str())
+        .bind(self.now_ms())
+        .bind(SEQ_HEADROOM)
+        .execute(&mut *tx)
+        .await?;
+        let asked = sqlx::query(
+            "UPDATE jobs SET cancel_requested = 1 WHERE id = $1 AND owner_id = $2 AND state = 'running'",
+        )
+        .bind(id.as_str())
+        .bind(owner.as_str())
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        let Some(row) = self.job(owner, id).await? else { return Ok(None) };
+        Ok(Some(match (stopped.rows_affected(), asked.rows_affected()) {
+            (1, _) => Cancelled::Now(row),
+            (_, 1) => Cancelled::Requested(row),
+            _ => Cancelled::TooLate(row),
+        }))
+    }
+}
+
+impl Lease {
+    fn lost(&self) -> Error {
+        Error::LeaseLost { job: self.job.to_string() }
+    }
+}
+
+/// The one word that a plain enum is written as.
+pub(super) fn to_word<T: Serialize>(value: &T) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        other => unreachable!("a plain enum is written as a word, not as {other:?}"),
+    }
+}
+
+pub(super) fn from_word<T: DeserializeOwned>(column: &'static str, id: &str, word: &str) -> Result<T> {
+    serde_json::from_value(serde_json::Value::String(word.to_owned())).map_err(|source| Error::Corrupt {
+        column,
+        id: id.to_owned(),
+        source,
+    })
+}
+
+pub(super) fn to_json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("wire types are plain data with text keys")
+}
+
+pub(super) fn from_json<T: DeserializeOwned>(column: &'static str, id: &str, text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|source| Error::Corrupt { column, id: id.to_owned(), source })
+}
