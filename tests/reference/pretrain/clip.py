@@ -51,8 +51,11 @@ class Texts(nn.Module):
         self.states = nn.ModuleList([nn.Linear(96, LABELS), nn.Linear(160, LABELS)])
         self.scale = nn.Parameter(torch.tensor([2.7, 2.7, 2.7]))
 
-    def forward(self, ids_1, ids_2):
+    def forward(self, ids_1, ids_2, score_only=False):
         """Three embeddings, and logits of the values named: three from embeddings, two from penultimate states."""
+        if score_only:
+            embedding = self.score(ids_1).text_embeds
+            return [embedding], [self.words[0](embedding)]
         first = self.first(ids_1, output_hidden_states=True)
         second = self.second(ids_2, output_hidden_states=True)
         embeddings = [self.score(ids_1).text_embeds, self.first_projection(first.pooler_output), second.text_embeds]
@@ -148,6 +151,8 @@ def main():
     parser.add_argument("--seconds", type=float, default=480)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--pictures", type=int, default=16000)
+    parser.add_argument("--short", type=float, default=0.35)
+    parser.add_argument("--again", action="store_true", help="goes on from a finished run, scoring text half only")
     options = parser.parse_args()
     torch.set_num_threads(1)
     seed = training.SEED + 20
@@ -158,14 +163,18 @@ def main():
     tower.load_state_dict(training.load("tower")["folded"])
     first = CLIPTokenizer.from_pretrained(DATA / "tokenizer")
     second = CLIPTokenizer.from_pretrained(DATA / "tokenizer_2")
-    cached = features(tower, train)
+    if (path := DATA / f"features-{len(train)}.pt").exists():
+        cached = torch.load(path)
+    else:
+        cached = features(tower, train)
+        torch.save(cached, path)
     held_features = features(tower, held)
     spread, centre = cached.std(0).clamp_min(1e-3), cached.mean(0)
     texts, head = Texts(), Head()
     parameters = [*texts.parameters(), *head.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=1e-3, betas=(0.9, 0.98), weight_decay=0.02)
     step, used = 0, 0.0
-    if (state := training.load("clip")) is not None and not state["done"]:
+    if (state := training.load("clip")) is not None and (options.again or not state["done"]):
         texts.load_state_dict(state["texts"])
         head.load_state_dict(state["head"])
         optimizer.load_state_dict(state["optimizer"])
@@ -189,14 +198,16 @@ def main():
 
     while (done := clock.used() / options.seconds) < 1:
         rows = next(batches)
-        pairs = [random_caption(train.records[int(row)], rng) for row in rows]
+        # A third of the captions name one to three things only: zero-shot prompts are as short as that.
+        counts = [rng.randrange(1, 4) if rng.random() < options.short else None for _ in rows]
+        pairs = [random_caption(train.records[int(row)], rng, count) for row, count in zip(rows, counts)]
         captions = [caption for caption, _ in pairs]
         said, others = truth(train, rows, [named for _, named in pairs])
         # Trailing padding beyond the longest caption is cut: pads come after the end and cannot change it.
         ids_1 = first(captions, padding="longest", truncation=True, return_tensors="pt").input_ids
         ids_2 = second(captions, padding="longest", truncation=True, return_tensors="pt").input_ids
         with torch.autocast("cpu", torch.bfloat16):
-            embeddings, named = texts(ids_1, ids_2)
+            embeddings, said_logits = texts(ids_1, ids_2, options.again)
             seen = head((cached[rows] - centre) / spread)
         images = F.normalize(seen.float(), dim=-1)
         loss, target = 0.0, torch.arange(len(rows))
@@ -204,8 +215,8 @@ def main():
             logits = texts.scale[index].clamp(max=4.6).exp() * F.normalize(embedding.float(), dim=-1) @ images.T
             logits = logits.masked_fill(others, -1e4)
             loss = loss + 0.5 * (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target))
-        contrast = float(loss) / 3
-        naming_loss = sum(naming(n.float(), said) for n in named)
+        contrast = loss.item() / len(embeddings)
+        naming_loss = sum(naming(n.float(), said) for n in said_logits)
         (loss + naming_loss).backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         for group in optimizer.param_groups:
@@ -216,7 +227,7 @@ def main():
         if time.monotonic() - shown > 60:
             shown = time.monotonic()
             shot, found = keep(False)
-            print(f"clip step {step} {clock.used():.0f} s contrast {contrast:.3f} naming {float(naming_loss) / 5:.3f} "
+            print(f"clip step {step} {clock.used():.0f} s contrast {contrast:.3f} naming {naming_loss.item() / len(said_logits):.3f} "
                   f"R@1 {found[0]:.3f} {found[1]:.3f} " + " ".join(f"{g}:{s:.2f}" for g, s in shot.items()), flush=True)
     shot, found = keep(True)
     print(f"clip done, {step} steps, R@1 {found[0]:.3f} {found[1]:.3f}", {g: round(s, 3) for g, s in shot.items()})

@@ -110,8 +110,8 @@ def unet():
         sample_size=16, in_channels=LATENTS, out_channels=LATENTS,
         down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        block_out_channels=(64, 128, 160), layers_per_block=1, transformer_layers_per_block=1,
-        attention_head_dim=(2, 4, 5), cross_attention_dim=256, norm_num_groups=16, use_linear_projection=True,
+        block_out_channels=(96, 128, 128), layers_per_block=1, transformer_layers_per_block=1,
+        attention_head_dim=(2, 4, 4), cross_attention_dim=256, norm_num_groups=32, use_linear_projection=True,
         addition_embed_type="text_time", addition_time_embed_dim=32,
         projection_class_embeddings_input_dim=POOLED + 6 * 32)
 

@@ -76,17 +76,42 @@ def flatten(parameters):
 
 
 class Trainer:
-    """AdamW on a flat float32 copy of a bfloat16 model's weights, with an exponential average, alone or in parallel."""
+    """AdamW on flat float32 weights behind a bfloat16 model, with an exponential average, alone or in parallel.
 
-    def __init__(self, parameters, shared, rank=0, betas=(0.9, 0.99), decay=0.01, clip=1.0, ema=0.999):
-        self.parameters, self.shared, self.rank = list(parameters), shared, rank
+    Each process keeps the state of its own range of parameters.
+    """
+
+    def __init__(self, named, shared, rank=0, betas=(0.9, 0.99), decay=0.01, clip=1.0, ema=0.999, slower=None):
+        named = list(named)
+        self.parameters, self.shared, self.rank = [p for _, p in named], shared, rank
         self.clip, self.ema, self.steps = clip, ema, 0
         count = shared.weights.numel()
         bounds = [count * r // shared.ranks for r in range(shared.ranks + 1)]
         self.part = slice(bounds[rank], bounds[rank + 1])
-        self.leaf = torch.nn.Parameter(shared.weights[self.part], requires_grad=True)
-        self.optimizer = torch.optim.AdamW([self.leaf], lr=1e-3, betas=betas, weight_decay=decay, fused=True)
+        # Neighbouring parameters of the same learning rate are one leaf, cut where this process's part ends.
+        spans, at = [], 0
+        for name, p in named:
+            factor = 1.0 if slower is None else slower(name)
+            if spans and spans[-1][2] == factor:
+                spans[-1][1] += p.numel()
+            else:
+                spans.append([at, at + p.numel(), factor])
+            at += p.numel()
+        self.leaves, groups = [], []
+        for start, stop, factor in spans:
+            start, stop = max(start, self.part.start), min(stop, self.part.stop)
+            if start < stop:
+                leaf = torch.nn.Parameter(shared.weights[start:stop], requires_grad=True)
+                self.leaves.append((start, leaf))
+                groups.append({"params": [leaf], "factor": factor})
+        self.optimizer = torch.optim.AdamW(groups, lr=1e-3, betas=betas, weight_decay=decay, fused=True)
         self.read()
+
+    def state(self):
+        return self.optimizer.state_dict()
+
+    def restore(self, state):
+        self.optimizer.load_state_dict(state)
 
     def read(self, source=None):
         """Copies the flat weights into the model."""
@@ -97,7 +122,7 @@ class Trainer:
                 p.copy_(source[at:at + p.numel()].view(p.shape))
                 at += p.numel()
 
-    def step(self, lr):
+    def step(self, rate):
         """One step from the gradients of all processes; returns the gradient's norm."""
         at, own = 0, self.shared.grads[self.rank]
         for p in self.parameters:
@@ -120,8 +145,10 @@ class Trainer:
         if norm == norm and norm < 1e4:
             if norm > self.clip:
                 grad *= self.clip / norm
-            self.leaf.grad = grad
-            self.optimizer.param_groups[0]["lr"] = lr
+            for at, leaf in self.leaves:
+                leaf.grad = grad[at - self.part.start:at - self.part.start + leaf.numel()]
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate * group["factor"]
             self.optimizer.step()
             keep = min(self.ema, (1 + self.steps) / (10 + self.steps))
             self.shared.ema[self.part].lerp_(self.shared.weights[self.part], 1 - keep)

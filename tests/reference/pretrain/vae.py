@@ -106,15 +106,15 @@ def main():
     else:
         kernel, bias = state["kernel"], state["bias"]
     vae = vae.to(torch.bfloat16).to(memory_format=torch.channels_last).train()
-    learnt = list((vae.decoder if options.polish else vae).parameters())
-    if options.polish:
-        learnt += list(vae.post_quant_conv.parameters())
+    parts = (vae.decoder, vae.post_quant_conv) if options.polish else (vae,)
+    named = [pair for part in parts for pair in part.named_parameters()]
+    learnt = [p for _, p in named]
     shared = training.Shared(sum(p.numel() for p in learnt), 1, training.flatten(learnt) if state is None else state["weights"])
-    trainer = training.Trainer(learnt, shared, ema=0.998)
+    trainer = training.Trainer(named, shared, ema=0.998)
     step, used = 0, 0.0
     if state is not None:
         shared.ema.copy_(state["ema"])
-        trainer.optimizer.load_state_dict(state["optimizer"])
+        trainer.restore(state["optimizer"])
         trainer.steps = step = state["step"]
         used = state["used"]
     clock, shown = training.Clock(used), time.monotonic()
@@ -136,7 +136,7 @@ def main():
         whole.eval()
         score = psnr(reconstruct(whole, real), real)
         training.save(stage, vae=whole.state_dict(), kernel=kernel, bias=bias, weights=shared.weights,
-                      ema=shared.ema, optimizer=trainer.optimizer.state_dict(), step=step, used=clock.used(),
+                      ema=shared.ema, optimizer=trainer.state(), step=step, used=clock.used(),
                       done=done, psnr=score)
         return score
 
@@ -170,7 +170,7 @@ def main():
         step += 1
         if time.monotonic() - shown > 60:
             shown = time.monotonic()
-            print(f"{stage} step {step} {clock.used():.0f} s loss {loss:.4f} pull {float(pull):.4f} "
+            print(f"{stage} step {step} {clock.used():.0f} s loss {loss.item():.4f} pull {float(pull):.4f} "
                   f"held-out {keep(False):.2f} dB", flush=True)
     print(f"{stage} done, {step} steps, held-out {keep(True):.2f} dB")
 

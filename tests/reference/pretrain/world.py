@@ -109,6 +109,12 @@ def _portrait_sentence(chosen, named, rng):
             place = f" {rng.choice(words['with'])}" if rng.random() < 0.55 else f", {rng.choice(words['tags'])}"
         elif group == "clothing":
             clauses.append(f"{rng.choice(['wearing', 'in', 'dressed in'])} {rng.choice(words['with'])}")
+        elif group == "age" and words["value"] != "old":
+            continue
+        elif words["adjectives"] and not words["with"]:
+            adjectives.append(rng.choice(words["adjectives"]))
+        elif not words["with"]:
+            continue
         elif group == "pose":
             clauses.append(rng.choice(words["with"]))
         elif group == "accessories":
@@ -117,10 +123,6 @@ def _portrait_sentence(chosen, named, rng):
             clauses.append(rng.choice(words["tags"]))
         elif words["adjectives"] and len(adjectives) < 2 and rng.random() < 0.6:
             adjectives.append(rng.choice(words["adjectives"]))
-        elif group == "age":
-            if words["value"] != "old":
-                continue
-            adjectives.append("old")
         else:
             nouns.append(rng.choice(words["with"]))
         named.add(group)
@@ -137,10 +139,12 @@ def _portrait_sentence(chosen, named, rng):
 def _room_sentence(chosen, named, rng):
     subject, guests, nouns, style = rng.choice(["hotel room", "hotel room", "room", "bedroom"]), "", [], ""
     for group, words in chosen:
+        if not (words["adjectives"] or words["with"]):
+            continue
         named.add(group)
         if group == "style":
             style = _style(words, rng)
-        elif group == "guests" and rng.random() < 0.5:
+        elif group == "guests" and (not words["with"] or words["adjectives"] and rng.random() < 0.5):
             subject = f"{rng.choice(words['adjectives'])} {subject}"
         elif group == "guests":
             guests = f" {rng.choice(words['with'])}"
