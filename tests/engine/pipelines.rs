@@ -65,7 +65,8 @@ fn small() -> TextToImageParams {
 fn every_pixel_is_within_one_level_of_diffusers() {
     let folder = fixture_path("pipelines");
     let cases: Vec<Case> =
-        serde_json::from_slice(&std::fs::read(folder.join("cases.json")).expect("committed")).expect("parses");
+        serde_json::from_slice(&std::fs::read(folder.join("cases.json")).expect("committed"))
+            .expect("parses");
     let bytes = std::fs::read(folder.join("cases.safetensors")).expect("committed");
     let expected = SafeTensors::deserialize(&bytes).expect("safetensors");
     let mut pipelines: BTreeMap<&str, StableDiffusionXl> = BTreeMap::new();
@@ -90,11 +91,17 @@ fn every_pixel_is_within_one_level_of_diffusers() {
         }
         if let Ok(latents) = expected.tensor(&format!("{number}.latents")) {
             let got = generated.latents.flatten_all().and_then(|t| t.to_vec1::<f32>()).expect("f32");
-            let wanted: Vec<f32> =
-                latents.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+            let wanted: Vec<f32> = latents
+                .data()
+                .chunks_exact(4)
+                .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+                .collect();
             assert_eq!(got.len(), wanted.len(), "{what}");
-            let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt();
-            let off = norm(&mut got.iter().zip(&wanted).map(|(a, b)| a - b)) / norm(&mut wanted.iter().copied());
+            let norm = |values: &mut dyn Iterator<Item = f32>| {
+                values.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt()
+            };
+            let off =
+                norm(&mut got.iter().zip(&wanted).map(|(a, b)| a - b)) / norm(&mut wanted.iter().copied());
             if off.is_nan() || off > 5e-5 {
                 faults.push(format!("{what}: latents are off by {off:e}"));
             }
@@ -120,7 +127,8 @@ fn a_folder_and_the_same_files_in_memory_draw_the_same() {
 #[test]
 fn the_same_seed_draws_the_same_and_another_does_not() {
     let pipeline = tiny();
-    let draw = |seed| pipeline.generate(&TextToImageParams { seed, ..small() }, &mut Silent).expect("draws").image;
+    let draw =
+        |seed| pipeline.generate(&TextToImageParams { seed, ..small() }, &mut Silent).expect("draws").image;
     assert_eq!(draw(5), draw(5));
     assert_ne!(draw(5), draw(6));
     assert_eq!(draw(5), draw(5 + (1 << 32)));
@@ -183,7 +191,7 @@ fn impossible_calls_are_refused_with_a_hint() {
 fn latents_that_are_not_finite_name_the_step() {
     let mut files = pipeline_files("tiny-sdxl");
     // Zero signal at the last timestep and a network that predicts noise: the first step divides by zero.
-    let scheduler = br#"{"rescale_betas_zero_snr": true, "timestep_spacing": "trailing", "beta_schedule": "scaled_linear"}"#;
+    let scheduler = br#"{"rescale_betas_zero_snr": true, "clip_sample": false, "timestep_spacing": "trailing", "beta_schedule": "scaled_linear"}"#;
     files.insert("scheduler/scheduler_config.json".to_owned(), scheduler.to_vec());
     let pipeline = StableDiffusionXl::from_files(files, &Device::Cpu, DType::F32).expect("loads");
     let params = TextToImageParams { scheduler: Some(SchedulerName::Ddim), ..small() };
@@ -219,14 +227,23 @@ fn incomplete_checkpoints_are_refused_by_what_is_missing() {
         let mut files = pipeline_files("tiny-sdxl");
         files.retain(|name, _| !name.starts_with(change));
         if change == "unet/" {
-            files.insert("unet/config.json".to_owned(), pipeline_files("tiny-sdxl")["unet/config.json"].clone());
+            files.insert(
+                "unet/config.json".to_owned(),
+                pipeline_files("tiny-sdxl")["unet/config.json"].clone(),
+            );
         }
-        let refusal = StableDiffusionXl::from_files(files, &Device::Cpu, DType::F32).expect_err("incomplete").to_string();
+        let refusal = StableDiffusionXl::from_files(files, &Device::Cpu, DType::F32)
+            .expect_err("incomplete")
+            .to_string();
         assert!(refusal.contains(words) && refusal.contains("hint: "), "{refusal}");
     }
     let mut files = pipeline_files("tiny-sdxl");
     let config = String::from_utf8(files["unet/config.json"].clone()).expect("text");
-    files.insert("unet/config.json".to_owned(), config.replace("\"in_channels\": 4", "\"in_channels\": 9").into_bytes());
-    let refusal = StableDiffusionXl::from_files(files, &Device::Cpu, DType::F32).expect_err("9 channels").to_string();
+    files.insert(
+        "unet/config.json".to_owned(),
+        config.replace("\"in_channels\": 4", "\"in_channels\": 9").into_bytes(),
+    );
+    let refusal =
+        StableDiffusionXl::from_files(files, &Device::Cpu, DType::F32).expect_err("9 channels").to_string();
     assert!(refusal.contains("9 channels") && refusal.contains("hint: "), "{refusal}");
 }

@@ -25,7 +25,8 @@ pub fn pipeline_files(name: &str) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     collect(&folder, "", &mut files);
     if let Some(json) = files.remove("shapes.json") {
-        let Shapes { gains, shapes } = serde_json::from_slice(&json).expect("fixture has the generator's form");
+        let Shapes { gains, shapes } =
+            serde_json::from_slice(&json).expect("fixture has the generator's form");
         for component in ["text_encoder", "text_encoder_2", "unet", "vae"] {
             let prefix = format!("{component}/");
             let gains = gains.get(component).cloned().unwrap_or_default();
@@ -33,7 +34,10 @@ pub fn pipeline_files(name: &str) -> BTreeMap<String, Vec<u8>> {
                 .iter()
                 .filter_map(|(full, shape)| {
                     let name = full.strip_prefix(&prefix)?;
-                    let gain = gains.iter().find(|(end, _)| name.ends_with(end.as_str())).map_or(1.0, |(_, gain)| *gain);
+                    let gain = gains
+                        .iter()
+                        .find(|(end, _)| name.ends_with(end.as_str()))
+                        .map_or(1.0, |(_, gain)| *gain);
                     let bytes = fill(full, shape, gain).into_iter().flat_map(f32::to_le_bytes).collect();
                     Some((name, shape, bytes))
                 })
@@ -62,7 +66,8 @@ fn collect(folder: &Path, inside: &str, files: &mut BTreeMap<String, Vec<u8>>) {
 
 /// The values of one tensor: the same rule and the same rounding as `refill` in the generator.
 fn fill(full_name: &str, shape: &[usize], gain: f32) -> Vec<f32> {
-    let mut values = TorchRng::new(u64::from(crc32fast::hash(full_name.as_bytes()))).randn(shape.iter().product());
+    let mut values =
+        TorchRng::new(u64::from(crc32fast::hash(full_name.as_bytes()))).randn(shape.iter().product());
     let fan_in: usize = shape.iter().skip(1).product();
     let scale = (fan_in.max(1) as f64).sqrt() as f32;
     for value in &mut values {

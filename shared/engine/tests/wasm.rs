@@ -48,7 +48,8 @@ fn tiny() -> StableDiffusionXl {
 /// Draws every case of the tiny pipeline that passes `choose` and compares it with the picture of diffusers.
 fn compare(choose: impl Fn(&Value) -> bool) {
     let cases: Vec<Value> =
-        serde_json::from_slice(include_bytes!("../../../tests/fixtures/pipelines/cases.json")).expect("parses");
+        serde_json::from_slice(include_bytes!("../../../tests/fixtures/pipelines/cases.json"))
+            .expect("parses");
     let expected = include_bytes!("../../../tests/fixtures/pipelines/cases.safetensors");
     let expected = SafeTensors::deserialize(expected).expect("safetensors");
     let pipeline = tiny();

@@ -122,6 +122,7 @@ impl Parsed {
             }
         }
         let mut special: Vec<SpecialToken> = numbered.into_values().collect();
+        let listed = special.len();
 
         let mut named = |key: &str, default: &str| -> Result<String> {
             let token = match settings.get(key) {
@@ -131,8 +132,12 @@ impl Parsed {
                     .map_err(|error| refusal(format!("`{key}` is not understood: {error}")))?,
             };
             let content = token.content.clone();
-            if !special.iter().any(|known| known.content == content) {
-                special.push(token);
+            // A token that was listed keeps its rules. One that is named twice, as the end token is that also pads, has the
+            // rules of the last naming: a bare string there means that it is searched in the raw text.
+            match special.iter().position(|known| known.content == content) {
+                Some(place) if place < listed => {}
+                Some(place) => special[place] = token,
+                None => special.push(token),
             }
             Ok(content)
         };
