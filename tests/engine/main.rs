@@ -2,6 +2,3 @@
 
 mod layers;
 mod networks;
-mod pipelines;
-mod schedulers;
-mod tokenizer;

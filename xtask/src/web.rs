@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use brotli::enc::BrotliEncoderParams;
 use flate2::{Compression, write::GzEncoder};
 
 use crate::fault::{Fault, Result, at};
@@ -36,7 +37,7 @@ pub struct Weight {
     pub name: String,
     /// Size as built.
     pub plain: u64,
-    /// Size as sent, `gzip -9`.
+    /// Size as sent to a browser that takes brotli, at quality 11; all do where the connection is private.
     pub compressed: u64,
     /// Whether `index.html` asks for it before anything is clicked.
     pub first: bool,
@@ -51,7 +52,7 @@ pub fn weigh(dist: &Path) -> Result<Vec<Weight>> {
         let name = path.strip_prefix(dist).unwrap_or(&path).to_string_lossy().into_owned();
         let size = |path: &Path| path.metadata().map(|meta| meta.len()).map_err(at(path));
         let plain = size(&path)?;
-        let packed = packed_path(&path);
+        let packed = twin(&path, "br");
         let compressed = if packed.is_file() { size(&packed)? } else { plain };
         let first = name == "index.html" || (!is_picture_or_font(&name) && page.contains(&name));
         weights.push(Weight { name, plain, compressed, first });
@@ -62,15 +63,18 @@ pub fn weigh(dist: &Path) -> Result<Vec<Weight>> {
 
 /// Prints the weights; a first page above the budget is a fault.
 pub fn check_budget(weights: &[Weight]) -> Result<String> {
-    println!("{:>10} {:>10}  file (bytes as built, bytes gzip -9)", "plain", "sent");
+    println!("{:>10} {:>10}  file (bytes; sent with brotli 11)", "plain", "sent");
     for weight in weights {
         let mark = if weight.first { "first page" } else { "" };
         println!("{:>10} {:>10}  {} {mark}", weight.plain, weight.compressed, weight.name);
     }
     let first: u64 = weights.iter().filter(|weight| weight.first).map(|weight| weight.compressed).sum();
     let has_program = weights.iter().any(|weight| weight.first && extension(&weight.name) == Some("wasm"));
-    let line =
-        format!("first page: {} kB of {} kB, gzip -9", first.div_ceil(1000), FIRST_PAGE_BUDGET_BYTES / 1000);
+    let line = format!(
+        "first page: {} kB of {} kB, brotli 11",
+        first.div_ceil(1000),
+        FIRST_PAGE_BUDGET_BYTES / 1000
+    );
     println!("{line}");
     if !has_program {
         return Err(Fault::new("the first page loads no WebAssembly: the budget was not measured"));
@@ -93,21 +97,30 @@ fn extension(name: &str) -> Option<&str> {
     Path::new(name).extension().and_then(|extension| extension.to_str())
 }
 
-fn packed_path(path: &Path) -> PathBuf {
+fn twin(path: &Path, extension: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".gz");
+    name.push(".");
+    name.push(extension);
     PathBuf::from(name)
 }
 
+/// Writes `name.br` and `name.gz`, which the server sends to browsers that take them.
 fn compress(path: &Path) -> Result {
     if is_picture_or_font(&path.to_string_lossy()) {
         return Ok(());
     }
     let plain = fs::read(path).map_err(at(path))?;
+    let mut small = Vec::new();
+    let parameters =
+        BrotliEncoderParams { quality: 11, lgwin: 22, size_hint: plain.len(), ..Default::default() };
+    brotli::BrotliCompress(&mut plain.as_slice(), &mut small, &parameters).map_err(at(path))?;
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(&plain).map_err(at(path))?;
-    let packed = packed_path(path);
-    fs::write(&packed, encoder.finish().map_err(at(path))?).map_err(at(&packed))
+    for (extension, bytes) in [("br", small), ("gz", encoder.finish().map_err(at(path))?)] {
+        let packed = twin(path, extension);
+        fs::write(&packed, bytes).map_err(at(&packed))?;
+    }
+    Ok(())
 }
 
 /// Every file below a folder that is not a compressed twin, in order.
@@ -119,7 +132,7 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
             let path = entry.path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_none_or(|extension| extension != "gz") {
+            } else if path.extension().is_none_or(|extension| extension != "gz" && extension != "br") {
                 found.push(path);
             }
         }
