@@ -2,3 +2,6 @@
 
 mod layers;
 mod networks;
+mod pipelines;
+mod schedulers;
+mod tokenizer;

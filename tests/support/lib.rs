@@ -5,6 +5,7 @@
 pub mod browser;
 pub mod client;
 pub mod fixture;
+pub mod pipelines;
 pub mod server;
 pub mod surroundings;
 pub mod tree;

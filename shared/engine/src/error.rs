@@ -76,6 +76,15 @@ pub enum Error {
         hint: String,
     },
 
+    /// A computation left the range of floating-point numbers.
+    #[error("{what} is not finite\nhint: {hint}")]
+    NotFinite {
+        /// What, and at which step.
+        what: String,
+        /// What to do.
+        hint: String,
+    },
+
     /// Candle reported a failure.
     #[error("tensor computation failed: {0}")]
     Tensor(#[from] candle_core::Error),

@@ -62,8 +62,6 @@ pub struct LatentPreview<'a> {
     pub(super) width: usize,
     pub(super) height: usize,
     pub(super) factors: Option<&'a PreviewFactors>,
-    /// What the scheduler multiplied the noise with: divided out, so that the first previews are noise and not white.
-    pub(super) scale: f32,
 }
 
 impl LatentPreview<'_> {
@@ -89,7 +87,7 @@ impl LatentPreview<'_> {
                         factors.latent_rgb_factors.iter().zip(self.latents.chunks_exact(plane))
                     {
                         for (pixel, value) in target.iter_mut().zip(channel) {
-                            *pixel += row[colour] * value * self.scale;
+                            *pixel += row[colour] * value;
                         }
                     }
                 }
@@ -121,21 +119,15 @@ mod tests {
             latent_rgb_factors: vec![[1.0, 0.0, -1.0], [0.0, 0.5, 0.0]],
             latent_rgb_bias: [0.0; 3],
         };
-        let preview = LatentPreview {
-            latents: &[1.0, -1.0, 2.0, 0.0],
-            width: 2,
-            height: 1,
-            factors: Some(&factors),
-            scale: 1.0,
-        };
+        let preview =
+            LatentPreview { latents: &[1.0, -1.0, 2.0, 0.0], width: 2, height: 1, factors: Some(&factors) };
         assert_eq!(preview.picture().rgb, [255, 255, 0, 0, 128, 255]);
     }
 
     #[test]
     fn unknown_latents_show_their_first_three_channels() {
         let latents: Vec<f32> = (0..8 * 16).map(|i| (i % 7) as f32 * 40.0).collect();
-        let picture =
-            LatentPreview { latents: &latents, width: 4, height: 4, factors: None, scale: 1.0 }.picture();
+        let picture = LatentPreview { latents: &latents, width: 4, height: 4, factors: None }.picture();
         assert_eq!((picture.width, picture.height, picture.rgb.len()), (4, 4, 48));
         assert!(picture.rgb.iter().any(|&v| v < 100) && picture.rgb.iter().any(|&v| v > 150));
     }

@@ -1,0 +1,90 @@
+//! The engine where it also lives, in the browser: a tiny whole pipeline draws the picture that diffusers drew.
+#![cfg(target_arch = "wasm32")]
+
+use std::collections::BTreeMap;
+
+use chapan_engine::pipelines::{Silent, StableDiffusionXl, TextToImageParams};
+use chapan_engine::{DType, Device};
+use safetensors::SafeTensors;
+use serde_json::Value;
+use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+
+wasm_bindgen_test_configure!(run_in_browser);
+
+/// Names and bytes of files of the tiny pipeline.
+macro_rules! files {
+    ($($name:literal),* $(,)?) => {
+        [$(($name, include_bytes!(concat!("../../../tests/fixtures/pipelines/tiny-sdxl/", $name)).to_vec())),*]
+    };
+}
+
+fn tiny() -> StableDiffusionXl {
+    let files: BTreeMap<String, Vec<u8>> = files![
+        "model_index.json",
+        "scheduler/scheduler_config.json",
+        "text_encoder/config.json",
+        "text_encoder/model.safetensors",
+        "text_encoder_2/config.json",
+        "text_encoder_2/model.safetensors",
+        "tokenizer/merges.txt",
+        "tokenizer/special_tokens_map.json",
+        "tokenizer/tokenizer_config.json",
+        "tokenizer/vocab.json",
+        "tokenizer_2/merges.txt",
+        "tokenizer_2/special_tokens_map.json",
+        "tokenizer_2/tokenizer_config.json",
+        "tokenizer_2/vocab.json",
+        "unet/config.json",
+        "unet/diffusion_pytorch_model.safetensors",
+        "vae/config.json",
+        "vae/diffusion_pytorch_model.safetensors",
+    ]
+    .into_iter()
+    .map(|(name, bytes)| (name.to_owned(), bytes))
+    .collect();
+    StableDiffusionXl::from_files(files, &Device::Cpu, DType::F32).expect("loads")
+}
+
+/// Draws every case of the tiny pipeline that passes `choose` and compares it with the picture of diffusers.
+fn compare(choose: impl Fn(&Value) -> bool) {
+    let cases: Vec<Value> =
+        serde_json::from_slice(include_bytes!("../../../tests/fixtures/pipelines/cases.json"))
+            .expect("parses");
+    let expected = include_bytes!("../../../tests/fixtures/pipelines/cases.safetensors");
+    let expected = SafeTensors::deserialize(expected).expect("safetensors");
+    let pipeline = tiny();
+    let mut compared = 0;
+    for (number, case) in cases.iter().enumerate() {
+        if case["pipeline"] != "tiny-sdxl" || !choose(case) {
+            continue;
+        }
+        let whole = |key: &str| case[key].as_u64().expect("a whole number");
+        let params = TextToImageParams {
+            prompt: case["prompt"].as_str().expect("text").to_owned(),
+            negative_prompt: case["negative_prompt"].as_str().map(str::to_owned),
+            width: whole("width") as usize,
+            height: whole("height") as usize,
+            num_inference_steps: whole("num_inference_steps") as usize,
+            guidance_scale: case["guidance_scale"].as_f64().expect("a number"),
+            guidance_rescale: case["guidance_rescale"].as_f64().expect("a number"),
+            seed: whole("seed"),
+            scheduler: case["scheduler"].as_str().map(|name| name.parse().expect("a known name")),
+        };
+        let image = pipeline.generate(&params, &mut Silent).expect("draws").image;
+        let picture = expected.tensor(&format!("{number}.picture")).expect("drawn");
+        let apart = image.rgb.iter().zip(picture.data()).map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(apart <= Some(1), "case {number}: a pixel is {apart:?} levels off");
+        compared += 1;
+    }
+    assert!(compared > 0, "no case was compared");
+}
+
+#[wasm_bindgen_test]
+fn a_tiny_pipeline_draws_the_picture_of_diffusers() {
+    compare(|case| case["scheduler"].is_null() && case["num_inference_steps"] == 4);
+}
+
+#[wasm_bindgen_test]
+fn every_scheduler_draws_the_picture_of_diffusers() {
+    compare(|case| case["scheduler"].is_string() && case["seed"] == 12345);
+}

@@ -1,0 +1,249 @@
+//! Whole tiny pipelines against diffusers: every pixel within one level, for every scheduler.
+//!
+//! The pictures were drawn by `tests/reference/engine/pipelines.py`.
+
+use std::collections::BTreeMap;
+
+use chapan_engine::pipelines::{Flow, ProgressEvent, Silent, StableDiffusionXl, TextToImageParams};
+use chapan_engine::schedulers::SchedulerName;
+use chapan_engine::{DType, Device, Error};
+use chapan_tests::fixture::fixture_path;
+use chapan_tests::pipelines::pipeline_files;
+use safetensors::SafeTensors;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Case {
+    pipeline: String,
+    scheduler: Option<String>,
+    prompt: String,
+    negative_prompt: Option<String>,
+    num_inference_steps: usize,
+    guidance_scale: f64,
+    guidance_rescale: f64,
+    width: usize,
+    height: usize,
+    seed: u64,
+    network_calls: usize,
+}
+
+impl Case {
+    fn params(&self) -> TextToImageParams {
+        TextToImageParams {
+            prompt: self.prompt.clone(),
+            negative_prompt: self.negative_prompt.clone(),
+            width: self.width,
+            height: self.height,
+            num_inference_steps: self.num_inference_steps,
+            guidance_scale: self.guidance_scale,
+            guidance_rescale: self.guidance_rescale,
+            seed: self.seed,
+            scheduler: self.scheduler.as_deref().map(|name| name.parse().expect("a known name")),
+        }
+    }
+}
+
+fn load(name: &str) -> StableDiffusionXl {
+    StableDiffusionXl::from_files(pipeline_files(name), &Device::Cpu, DType::F32).expect("loads")
+}
+
+fn tiny() -> StableDiffusionXl {
+    StableDiffusionXl::load(&fixture_path("pipelines/tiny-sdxl"), &Device::Cpu, DType::F32).expect("loads")
+}
+
+fn small() -> TextToImageParams {
+    TextToImageParams {
+        prompt: "a hat".to_owned(),
+        width: 16,
+        height: 24,
+        num_inference_steps: 3,
+        ..TextToImageParams::default()
+    }
+}
+
+#[test]
+fn every_pixel_is_within_one_level_of_diffusers() {
+    let folder = fixture_path("pipelines");
+    let cases: Vec<Case> =
+        serde_json::from_slice(&std::fs::read(folder.join("cases.json")).expect("committed"))
+            .expect("parses");
+    let bytes = std::fs::read(folder.join("cases.safetensors")).expect("committed");
+    let expected = SafeTensors::deserialize(&bytes).expect("safetensors");
+    let mut pipelines: BTreeMap<&str, StableDiffusionXl> = BTreeMap::new();
+    let (mut faults, mut values, mut unequal) = (Vec::new(), 0, 0);
+    for (number, case) in cases.iter().enumerate() {
+        let pipeline = pipelines.entry(&case.pipeline).or_insert_with(|| load(&case.pipeline));
+        let mut calls = 0;
+        let mut count = |event: ProgressEvent<'_>| {
+            calls += usize::from(matches!(event, ProgressEvent::Step { .. }));
+            Flow::Continue
+        };
+        let generated = pipeline.generate(&case.params(), &mut count).expect("draws");
+        let what = format!("case {number} ({} {:?})", case.pipeline, case.scheduler);
+        assert_eq!(calls, case.network_calls, "{what}");
+        let picture = expected.tensor(&format!("{number}.picture")).expect("drawn");
+        assert_eq!(picture.shape(), [case.height, case.width, 3], "{what}");
+        let apart = generated.image.rgb.iter().zip(picture.data()).map(|(a, b)| a.abs_diff(*b)).max();
+        values += picture.data().len();
+        unequal += generated.image.rgb.iter().zip(picture.data()).filter(|(a, b)| a != b).count();
+        if apart > Some(1) {
+            faults.push(format!("{what}: a pixel is {apart:?} levels off"));
+        }
+        if let Ok(latents) = expected.tensor(&format!("{number}.latents")) {
+            let got = generated.latents.flatten_all().and_then(|t| t.to_vec1::<f32>()).expect("f32");
+            let wanted: Vec<f32> = latents
+                .data()
+                .chunks_exact(4)
+                .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+                .collect();
+            assert_eq!(got.len(), wanted.len(), "{what}");
+            let norm = |values: &mut dyn Iterator<Item = f32>| {
+                values.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt()
+            };
+            let off =
+                norm(&mut got.iter().zip(&wanted).map(|(a, b)| a - b)) / norm(&mut wanted.iter().copied());
+            if off.is_nan() || off > 5e-5 {
+                faults.push(format!("{what}: latents are off by {off:e}"));
+            }
+        }
+    }
+    for name in SchedulerName::ALL {
+        let seen = cases.iter().filter(|case| case.scheduler.as_deref() == Some(name.as_str())).count();
+        assert!(seen >= 4, "{name} has {seen} cases");
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    // One level of difference is rounding; if it were common something would be off by half a level.
+    assert!(unequal * 1000 <= values, "{unequal} of {values} values differ");
+}
+
+#[test]
+fn a_folder_and_the_same_files_in_memory_draw_the_same() {
+    let folder = tiny().generate(&small(), &mut Silent).expect("draws");
+    let memory = load("tiny-sdxl").generate(&small(), &mut Silent).expect("draws");
+    assert_eq!(folder.image, memory.image);
+    assert_eq!(folder.latents.dims(), [1, 4, 3, 2]);
+}
+
+#[test]
+fn the_same_seed_draws_the_same_and_another_does_not() {
+    let pipeline = tiny();
+    let draw =
+        |seed| pipeline.generate(&TextToImageParams { seed, ..small() }, &mut Silent).expect("draws").image;
+    assert_eq!(draw(5), draw(5));
+    assert_ne!(draw(5), draw(6));
+    assert_eq!(draw(5), draw(5 + (1 << 32)));
+}
+
+#[test]
+fn progress_tells_each_step_with_a_preview() {
+    let mut told = Vec::new();
+    let mut listen = |event: ProgressEvent<'_>| {
+        told.push(match event {
+            ProgressEvent::Encoding => "encoding".to_owned(),
+            ProgressEvent::Decoding => "decoding".to_owned(),
+            ProgressEvent::Step { index, total, timestep, preview } => {
+                let picture = preview.picture();
+                assert_eq!((picture.width, picture.height), (2, 3));
+                assert_eq!((preview.width(), preview.height()), (2, 3));
+                format!("{index}/{total} at {timestep}")
+            }
+        });
+        Flow::Continue
+    };
+    tiny().generate(&small(), &mut listen).expect("draws");
+    assert_eq!(told, ["encoding", "0/3 at 667", "1/3 at 334", "2/3 at 1", "decoding"]);
+}
+
+#[test]
+fn cancel_stops_before_the_next_step() {
+    let pipeline = tiny();
+    for stop_at in 0..5 {
+        let mut events = 0;
+        let mut stop = |_: ProgressEvent<'_>| {
+            events += 1;
+            if events > stop_at { Flow::Cancel } else { Flow::Continue }
+        };
+        let answer = pipeline.generate(&small(), &mut stop);
+        assert!(matches!(answer, Err(Error::Cancelled)), "{answer:?}");
+        assert_eq!(events, stop_at + 1);
+    }
+}
+
+#[test]
+fn impossible_calls_are_refused_with_a_hint() {
+    let pipeline = tiny();
+    for (params, words) in [
+        (TextToImageParams { width: 20, ..small() }, "`width` is `20`"),
+        (TextToImageParams { height: 0, ..small() }, "`height` is `0`"),
+        (TextToImageParams { num_inference_steps: 0, ..small() }, "`num_inference_steps` is `0`"),
+        (TextToImageParams { guidance_scale: f64::NAN, ..small() }, "`guidance_scale` is `NaN`"),
+        (
+            TextToImageParams { num_inference_steps: 60, scheduler: Some(SchedulerName::Lcm), ..small() },
+            "subset of 50 timesteps",
+        ),
+    ] {
+        let refusal = pipeline.generate(&params, &mut Silent).expect_err("refused").to_string();
+        assert!(refusal.contains(words) && refusal.contains("hint: "), "{refusal}");
+    }
+}
+
+#[test]
+fn latents_that_are_not_finite_name_the_step() {
+    let mut files = pipeline_files("tiny-sdxl");
+    // Zero signal at the last timestep and a network that predicts noise: the first step divides by zero.
+    let scheduler = br#"{"rescale_betas_zero_snr": true, "clip_sample": false, "timestep_spacing": "trailing", "beta_schedule": "scaled_linear"}"#;
+    files.insert("scheduler/scheduler_config.json".to_owned(), scheduler.to_vec());
+    let pipeline = StableDiffusionXl::from_files(files, &Device::Cpu, DType::F32).expect("loads");
+    let params = TextToImageParams { scheduler: Some(SchedulerName::Ddim), ..small() };
+    let refusal = pipeline.generate(&params, &mut Silent).expect_err("divides by zero").to_string();
+    assert!(refusal.contains("after step 1 of 3 (timestep 999)") && refusal.contains("hint: "), "{refusal}");
+}
+
+#[test]
+fn a_checkpoint_may_carry_its_own_preview() {
+    let mut files = pipeline_files("tiny-sdxl");
+    let red = br#"{"latent_rgb_factors": [[0,0,0],[0,0,0],[0,0,0],[0,0,0]], "latent_rgb_bias": [1,-1,-1]}"#;
+    files.insert("preview.json".to_owned(), red.to_vec());
+    let pipeline = StableDiffusionXl::from_files(files, &Device::Cpu, DType::F32).expect("loads");
+    let mut seen = 0;
+    let mut look = |event: ProgressEvent<'_>| {
+        if let ProgressEvent::Step { preview, .. } = event {
+            assert!(preview.picture().rgb.chunks_exact(3).all(|pixel| pixel == [255, 0, 0]));
+            seen += 1;
+        }
+        Flow::Continue
+    };
+    pipeline.generate(&small(), &mut look).expect("draws");
+    assert_eq!(seen, 3);
+}
+
+#[test]
+fn incomplete_checkpoints_are_refused_by_what_is_missing() {
+    for (change, words) in [
+        ("model_index.json", "model_index.json"),
+        ("unet/", "`unet` has no `.safetensors`"),
+        ("tokenizer_2/", "vocab.json"),
+    ] {
+        let mut files = pipeline_files("tiny-sdxl");
+        files.retain(|name, _| !name.starts_with(change));
+        if change == "unet/" {
+            files.insert(
+                "unet/config.json".to_owned(),
+                pipeline_files("tiny-sdxl")["unet/config.json"].clone(),
+            );
+        }
+        let refusal = StableDiffusionXl::from_files(files, &Device::Cpu, DType::F32)
+            .expect_err("incomplete")
+            .to_string();
+        assert!(refusal.contains(words) && refusal.contains("hint: "), "{refusal}");
+    }
+    let mut files = pipeline_files("tiny-sdxl");
+    let config = String::from_utf8(files["unet/config.json"].clone()).expect("text");
+    files.insert(
+        "unet/config.json".to_owned(),
+        config.replace("\"in_channels\": 4", "\"in_channels\": 9").into_bytes(),
+    );
+    let refusal =
+        StableDiffusionXl::from_files(files, &Device::Cpu, DType::F32).expect_err("9 channels").to_string();
+    assert!(refusal.contains("9 channels") && refusal.contains("hint: "), "{refusal}");
+}
