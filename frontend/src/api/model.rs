@@ -1,10 +1,10 @@
 //! Routes of the noun `model`.
 
-use chapan_api::{model::ModelView, page::Page};
+use chapan_api::model::ModelView;
 
 use super::{Failure, client};
 
 /// The installed models.
-pub async fn list() -> Result<Page<ModelView>, Failure> {
+pub async fn list() -> Result<Vec<ModelView>, Failure> {
     client::get("/api/models").await
 }

@@ -6,7 +6,7 @@ use leptos::{prelude::*, task::spawn_local};
 
 use super::icon::icon_of;
 use crate::{
-    i18n::{t_string, use_i18n},
+    i18n::{Says, t_string, use_i18n},
     state::toast::Toasts,
 };
 
@@ -16,8 +16,7 @@ const SAID_FOR: Duration = Duration::from_millis(1600);
 #[component]
 pub fn CopyButton(
     /// What it copies, for its label: "Copy seed".
-    #[prop(into)]
-    label: Signal<String>,
+    label: Says,
     /// The text.
     #[prop(into)]
     text: Signal<String>,
@@ -46,9 +45,9 @@ pub fn CopyButton(
         <button
             type="button"
             class="btn-icon"
-            aria-label=move || label.get()
+            aria-label=move || label(i18n)
             title=move || {
-                if copied.get() { t_string!(i18n, frame.copied).to_owned() } else { label.get() }
+                if copied.get() { t_string!(i18n, frame.copied) } else { label(i18n) }
             }
             on:click=copy
         >

@@ -2,23 +2,24 @@
 
 use leptos::prelude::*;
 
+use crate::i18n::{Says, use_i18n};
+
 /// An empty place.
 #[component]
 pub fn Empty(
     /// Headline.
-    #[prop(into)]
-    title: Signal<String>,
+    title: Says,
     /// One sentence.
-    #[prop(into)]
-    words: Signal<String>,
+    words: Says,
     /// The way forward.
     children: Children,
 ) -> impl IntoView {
+    let i18n = use_i18n();
     view! {
         <div class="empty">
             <div class="horn" aria-hidden="true"></div>
-            <h2>{move || title.get()}</h2>
-            <p>{move || words.get()}</p>
+            <h2>{move || title(i18n)}</h2>
+            <p>{move || words(i18n)}</p>
             <div class="empty-ways">{children()}</div>
         </div>
     }

@@ -6,7 +6,7 @@ use leptos_router::{NavigateOptions, components::A, hooks::use_navigate};
 
 use super::{copy_button::CopyButton, icon::icon};
 use crate::{
-    i18n::{code, t_string, use_i18n},
+    i18n::{Says, code, t_string, use_i18n},
     pages::studio::schedulers,
     state::{draft::Draft, pictures::file_name, toast::Toasts},
 };
@@ -23,44 +23,29 @@ pub fn Record(
     let command = command(&record);
     let seconds = format!("{:.1}", image.duration_ms as f64 / 1000.0);
     let made = image.created_at_ms as f64;
-    let row = |name: Signal<String>, value: String| {
+    let row = |name: Says, value: String| {
         view! {
             <div class="record-row">
-                <dt>{move || name.get()}</dt>
+                <dt>{move || name(i18n)}</dt>
                 <dd>{value}</dd>
             </div>
         }
         .into_any()
     };
     let mut rows = vec![
-        row(
-            Signal::derive(move || t_string!(i18n, studio.steps).to_owned()),
-            record.num_inference_steps.to_string(),
-        ),
-        row(
-            Signal::derive(move || t_string!(i18n, studio.guidance).to_owned()),
-            record.guidance_scale.to_string(),
-        ),
-        row(
-            Signal::derive(move || t_string!(i18n, studio.size).to_owned()),
-            format!("{} × {}", record.width, record.height),
-        ),
-        row(
-            Signal::derive(move || t_string!(i18n, studio.scheduler).to_owned()),
-            schedulers::name(&record.scheduler).to_owned(),
-        ),
-        row(Signal::derive(move || t_string!(i18n, studio.model).to_owned()), record.model.to_string()),
+        row(|i18n| t_string!(i18n, studio.steps), record.num_inference_steps.to_string()),
+        row(|i18n| t_string!(i18n, studio.guidance), record.guidance_scale.to_string()),
+        row(|i18n| t_string!(i18n, studio.size), format!("{} × {}", record.width, record.height)),
+        row(|i18n| t_string!(i18n, studio.scheduler), schedulers::name(&record.scheduler).to_owned()),
+        row(|i18n| t_string!(i18n, studio.model), record.model.to_string()),
     ];
     if let Some(hash) = &record.model_hash {
         let short: String = hash.chars().take(10).collect();
-        rows.push(row(Signal::derive(move || t_string!(i18n, gallery.model_hash).to_owned()), short));
+        rows.push(row(|i18n| t_string!(i18n, gallery.model_hash), short));
     }
+    rows.push(row(|i18n| t_string!(i18n, gallery.device), format!("{}, {}", record.device, record.dtype)));
     rows.push(row(
-        Signal::derive(move || t_string!(i18n, gallery.device).to_owned()),
-        format!("{}, {}", record.device, record.dtype),
-    ));
-    rows.push(row(
-        Signal::derive(move || t_string!(i18n, gallery.took).to_owned()),
+        |i18n| t_string!(i18n, gallery.took),
         t_string!(i18n, gallery.seconds, seconds = seconds).clone(),
     ));
     view! {
@@ -68,7 +53,7 @@ pub fn Record(
             <section class="record-text">
                 <h3>{move || t_string!(i18n, studio.prompt)}</h3>
                 <CopyButton
-                    label=Signal::derive(move || t_string!(i18n, gallery.copy_prompt).to_owned())
+                    label=|i18n| t_string!(i18n, gallery.copy_prompt)
                     text=Signal::stored(record.prompt.clone())
                 />
                 <p>{record.prompt.clone()}</p>
@@ -90,7 +75,7 @@ pub fn Record(
                     <dd>
                         <code>{seed.clone()}</code>
                         <CopyButton
-                            label=Signal::derive(move || t_string!(i18n, studio.copy_seed).to_owned())
+                            label=|i18n| t_string!(i18n, studio.copy_seed)
                             text=Signal::stored(seed)
                         />
                     </dd>
@@ -104,7 +89,7 @@ pub fn Record(
             <section class="record-text">
                 <h3>{move || t_string!(i18n, gallery.command)}</h3>
                 <CopyButton
-                    label=Signal::derive(move || t_string!(i18n, gallery.copy_command).to_owned())
+                    label=|i18n| t_string!(i18n, gallery.copy_command)
                     text=Signal::stored(command.clone())
                 />
                 <p><code class="command">{command}</code></p>

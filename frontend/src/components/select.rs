@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use super::tip::Tip;
+use crate::i18n::{Says, use_i18n};
 
 /// A labelled choice.
 #[component]
@@ -10,11 +11,9 @@ pub fn Select(
     /// Name of the field, unique on the page.
     id: &'static str,
     /// Label.
-    #[prop(into)]
-    label: Signal<String>,
+    label: Says,
     /// The sentence that teaches.
-    #[prop(into)]
-    tip: Signal<String>,
+    tip: Says,
     /// Values with their words.
     #[prop(into)]
     options: Signal<Vec<(String, String)>>,
@@ -25,10 +24,11 @@ pub fn Select(
     #[prop(into)]
     choose: Callback<String>,
 ) -> impl IntoView {
+    let i18n = use_i18n();
     view! {
         <div class="field">
             <div class="field-head">
-                <label for=id>{move || label.get()}</label>
+                <label for=id>{move || label(i18n)}</label>
                 <Tip about=label words=tip />
             </div>
             <select

@@ -3,7 +3,7 @@
 use leptos::{html, prelude::*};
 
 use super::tip::Tip;
-use crate::i18n::{Words, t_string, use_i18n};
+use crate::i18n::{Says, Words, t_string, use_i18n};
 
 /// What a slider knows of its number.
 #[derive(Clone, Copy)]
@@ -24,11 +24,9 @@ pub fn Slider(
     /// Name of the field, unique on the page.
     id: &'static str,
     /// Label.
-    #[prop(into)]
-    label: Signal<String>,
+    label: Says,
     /// The sentence that teaches.
-    #[prop(into)]
-    tip: Signal<String>,
+    tip: Says,
     /// The number.
     value: RwSignal<f64>,
     /// Its range.
@@ -45,7 +43,7 @@ pub fn Slider(
     view! {
         <div class="field">
             <div class="field-head">
-                <label for=id>{move || label.get()}</label>
+                <label for=id>{move || label(i18n)}</label>
                 <Tip about=label words=tip />
                 <Number id label value range fault />
             </div>
@@ -55,11 +53,11 @@ pub fn Slider(
                 min=range.min
                 max=range.max
                 step=range.step
-                aria-label=move || label.get()
+                aria-label=move || label(i18n)
                 title=move || t_string!(i18n, frame.double_click_resets)
                 style=("--fill", fill)
                 prop:value=move || value.get()
-                on:input=move |event| value.set(event_target_value(&event).parse().unwrap_or(f64::NAN))
+                on:input=move |event| value.set(number(&event))
                 on:dblclick=move |_| value.set(range.reset)
             />
             <FaultLine id fault />
@@ -73,8 +71,7 @@ pub fn Number(
     /// Name of the field, unique on the page.
     id: &'static str,
     /// Label, when no `<label>` names it.
-    #[prop(into)]
-    label: Signal<String>,
+    label: Says,
     /// The number.
     value: RwSignal<f64>,
     /// Its range.
@@ -83,10 +80,11 @@ pub fn Number(
     #[prop(into)]
     fault: Signal<Option<Words>>,
 ) -> impl IntoView {
+    let i18n = use_i18n();
     let field = NodeRef::<html::Input>::new();
     Effect::new(move |_| {
         let (number, Some(field)) = (value.get(), field.get()) else { return };
-        let typed: f64 = field.value().parse().unwrap_or(f64::NAN);
+        let typed = field.value_as_number();
         if typed != number && !(typed.is_nan() && number.is_nan()) {
             field.set_value(&number.to_string());
         }
@@ -99,12 +97,17 @@ pub fn Number(
             type="number"
             inputmode="decimal"
             step=range.step
-            aria-label=move || label.get()
+            aria-label=move || label(i18n)
             aria-invalid=move || fault.with(Option::is_some).to_string()
             aria-describedby=format!("{id}-fault")
-            on:input=move |event| value.set(event_target_value(&event).parse().unwrap_or(f64::NAN))
+            on:input=move |event| value.set(number(&event))
         />
     }
+}
+
+/// What an input holds, as the browser reads it: `NaN` when it is empty.
+fn number(event: &leptos::ev::Event) -> f64 {
+    event_target::<web_sys::HtmlInputElement>(event).value_as_number()
 }
 
 /// The line under a field that says what is wrong and what to do.

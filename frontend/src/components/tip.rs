@@ -3,17 +3,15 @@
 use leptos::prelude::*;
 use leptos_router::components::A;
 
-use crate::i18n::{t_string, use_i18n};
+use crate::i18n::{Says, t_string, use_i18n};
 
 /// A question mark that answers.
 #[component]
 pub fn Tip(
     /// The control it explains.
-    #[prop(into)]
-    about: Signal<String>,
+    about: Says,
     /// The sentence.
-    #[prop(into)]
-    words: Signal<String>,
+    words: Says,
     /// The lesson step that shows it.
     #[prop(optional)]
     lesson: Option<&'static str>,
@@ -24,12 +22,12 @@ pub fn Tip(
             <button
                 type="button"
                 class="tip-mark"
-                aria-label=move || t_string!(i18n, frame.what_is, name = about.get())
+                aria-label=move || t_string!(i18n, frame.what_is, name = about(i18n))
             >
                 "?"
             </button>
             <span class="tip-words" role="tooltip">
-                {move || words.get()}
+                {move || words(i18n)}
                 {lesson
                     .map(|path| {
                         view! {

@@ -28,6 +28,9 @@ mod generated {
 /// The context that every component takes its words from.
 pub type Language = I18nContext<Locale>;
 
+/// A fixed text by its key, as a property of a component: `|i18n| t_string!(i18n, frame.close)`.
+pub type Says = fn(Language) -> &'static str;
+
 /// All languages with their own names, in the order of the switch.
 pub const LANGUAGES: [(Locale, &str, &str); 3] =
     [(Locale::en, "en", "English"), (Locale::ru, "ru", "Русский"), (Locale::kk, "kk", "Қазақша")];

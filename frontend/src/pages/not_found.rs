@@ -15,8 +15,8 @@ pub fn NotFoundPage() -> impl IntoView {
     view! {
         <div class="sheet">
             <Empty
-                title=Signal::derive(move || t_string!(i18n, frame.no_page).to_owned())
-                words=Signal::derive(move || t_string!(i18n, frame.no_page_hint).to_owned())
+                title=|i18n| t_string!(i18n, frame.no_page)
+                words=|i18n| t_string!(i18n, frame.no_page_hint)
             >
                 <A href="/studio" attr:class="btn btn-primary">
                     {move || t_string!(i18n, frame.to_studio)}

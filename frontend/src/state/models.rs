@@ -29,7 +29,7 @@ impl Models {
     pub fn load(self) {
         spawn_local(async move {
             let answer = self.connection.note(api::model::list().await);
-            self.list.set(Some(answer.map(|page| page.items)));
+            self.list.set(Some(answer));
         });
     }
 

@@ -50,8 +50,8 @@ pub fn GalleryPage() -> impl IntoView {
             </Show>
             <Show when=move || pictures.is_loaded() && is_empty.get()>
                 <Empty
-                    title=Signal::derive(move || t_string!(i18n, gallery.empty).to_owned())
-                    words=Signal::derive(move || t_string!(i18n, gallery.empty_hint).to_owned())
+                    title=|i18n| t_string!(i18n, gallery.empty)
+                    words=|i18n| t_string!(i18n, gallery.empty_hint)
                 >
                     <A href="/studio" attr:class="btn btn-primary">
                         {move || t_string!(i18n, frame.to_studio)}

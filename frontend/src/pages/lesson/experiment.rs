@@ -24,7 +24,7 @@ use crate::{
         progress::{self, ProgressLine},
         slider::FaultLine,
     },
-    i18n::{self, t_string, use_i18n},
+    i18n::{self, Says, t_string, use_i18n},
     state::{
         draft::Draft,
         jobs::{Job, Jobs},
@@ -39,6 +39,8 @@ pub fn Experiment(
     step: Step,
     /// The step after it.
     next: Option<Step>,
+    /// Takes the step's id once its check is passed.
+    finish: Callback<String>,
 ) -> impl IntoView {
     let i18n = use_i18n();
     let jobs = expect_context::<Jobs>();
@@ -91,11 +93,11 @@ pub fn Experiment(
             found.filter(|_| attempted.get() || field != "prompt").map(|found| i18n::fault(i18n, &found))
         })
     };
-    let seed = move |draft: Draft, id: &'static str, label: Signal<String>| {
+    let seed = move |draft: Draft, id: &'static str, label: Says| {
         let fault = fault(draft, "seed");
         view! {
             <div class="field lesson-seed">
-                <label for=id>{move || label.get()}</label>
+                <label for=id>{move || label(i18n)}</label>
                 <input
                     id=id
                     class="text mono"
@@ -143,14 +145,13 @@ pub fn Experiment(
             {seed(
                 first,
                 "seed-first",
-                Signal::derive(move || {
-                    if two_seeds { t_string!(i18n, lesson.first_seed) } else { t_string!(i18n, studio.seed) }.to_owned()
-                }),
+                if two_seeds {
+                    |i18n| t_string!(i18n, lesson.first_seed)
+                } else {
+                    |i18n| t_string!(i18n, studio.seed)
+                },
             )}
-            {two_seeds
-                .then(|| {
-                    seed(second, "seed-second", Signal::derive(move || t_string!(i18n, lesson.second_seed).to_owned()))
-                })}
+            {two_seeds.then(|| seed(second, "seed-second", |i18n| t_string!(i18n, lesson.second_seed)))}
             <button type="submit" class="btn btn-primary" disabled=move || sending.get()>
                 {move || if two_seeds { t_string!(i18n, lesson.draw_both) } else { t_string!(i18n, lesson.draw_twice) }}
             </button>
@@ -161,16 +162,17 @@ pub fn Experiment(
                 .map(|failure| view! { <ErrorNotice words=Signal::derive(move || i18n::failure(i18n, &failure)) retry=draw /> })
         }}
         <div class="pair">
-            <Half id=ids[0] label=Signal::derive(move || t_string!(i18n, lesson.first).to_owned()) />
-            <Half id=ids[1] label=Signal::derive(move || t_string!(i18n, lesson.second).to_owned()) />
+            <Half id=ids[0] label=|i18n| t_string!(i18n, lesson.first) />
+            <Half id=ids[1] label=|i18n| t_string!(i18n, lesson.second) />
         </div>
-        <Verdict ids check=step.check next />
+        <Verdict ids check=step.check next passed=move || finish.run(step.id.clone()) />
     }
 }
 
 /// One of the two pictures, from its job.
 #[component]
-fn Half(id: Memo<Option<JobId>>, #[prop(into)] label: Signal<String>) -> impl IntoView {
+fn Half(id: Memo<Option<JobId>>, label: Says) -> impl IntoView {
+    let i18n = use_i18n();
     let jobs = expect_context::<Jobs>();
     let failure = RwSignal::new(None::<Failure>);
     // A job of an earlier visit is not on this page yet.
@@ -192,14 +194,13 @@ fn Half(id: Memo<Option<JobId>>, #[prop(into)] label: Signal<String>) -> impl In
                 Some(job) => view! { <HalfJob job label /> }.into_any(),
                 None => {
                     view! {
-                        <Mat src=Signal::stored(None::<String>) alt=label size=Signal::stored((128, 128)) />
-                        <figcaption>{move || label.get()}</figcaption>
+                        <Mat src=Signal::stored(None::<String>) alt=Signal::derive(move || label(i18n).to_owned()) size=Signal::stored((128, 128)) />
+                        <figcaption>{move || label(i18n)}</figcaption>
                     }
                         .into_any()
                 }
             }}
             {move || {
-                let i18n = use_i18n();
                 failure
                     .get()
                     .map(|failure| view! { <ErrorNotice words=Signal::derive(move || i18n::failure(i18n, &failure)) /> })
@@ -209,7 +210,7 @@ fn Half(id: Memo<Option<JobId>>, #[prop(into)] label: Signal<String>) -> impl In
 }
 
 #[component]
-fn HalfJob(job: Job, #[prop(into)] label: Signal<String>) -> impl IntoView {
+fn HalfJob(job: Job, label: Says) -> impl IntoView {
     let i18n = use_i18n();
     let pictures = expect_context::<Pictures>();
     let state = job.state.clone();
@@ -227,9 +228,9 @@ fn HalfJob(job: Job, #[prop(into)] label: Signal<String>) -> impl IntoView {
     let seed =
         move || asked.with(|asked| asked.as_ref().and_then(|asked| asked.seed)).map(|seed| seed.to_string());
     view! {
-        <Mat src alt=label size unfinished=Signal::derive(move || !status.get().is_final()) />
+        <Mat src alt=Signal::derive(move || label(i18n).to_owned()) size unfinished=Signal::derive(move || !status.get().is_final()) />
         <figcaption>
-            <span>{move || label.get()}</span>
+            <span>{move || label(i18n)}</span>
             <span class="numeric">{move || t_string!(i18n, studio.seed)} " " <code>{seed}</code></span>
             <span class="half-state numeric" class:spoken=move || status.get() == JobStatus::Succeeded>
                 {move || status.get().eq(&JobStatus::Failed).then(|| icon("alert"))}

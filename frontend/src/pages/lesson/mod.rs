@@ -3,13 +3,15 @@
 mod experiment;
 mod verdict;
 
+use std::collections::BTreeSet;
+
 use chapan_api::lesson::{Lesson, Step};
-use leptos::prelude::*;
+use leptos::{prelude::*, task::spawn_local};
 use leptos_router::{components::A, hooks::use_params_map};
 
 use crate::{
     api::{self, Failure},
-    components::notice::ErrorNotice,
+    components::{icon::icon, notice::ErrorNotice},
     i18n::{self, pick, t_string, use_i18n},
     state::connection::Connection,
 };
@@ -56,6 +58,24 @@ fn Reader(lesson: Lesson, wanted: Memo<Option<String>>) -> impl IntoView {
         let wanted = wanted.get();
         steps.iter().position(|step| Some(&step.id) == wanted.as_ref()).unwrap_or(0)
     });
+    let done = RwSignal::new(BTreeSet::<String>::new());
+    spawn_local(async move {
+        if let Ok(progress) = api::lesson::progress(LESSON).await {
+            done.try_update(|done| done.extend(progress.done.into_keys()));
+        }
+    });
+    let finish = Callback::new(move |step: String| {
+        if done.with_untracked(|done| done.contains(&step)) {
+            return;
+        }
+        done.update(|done| {
+            done.insert(step.clone());
+        });
+        spawn_local(async move {
+            // The mark is on the page already; the next visit tries again if it was not kept.
+            let _ = api::lesson::finish_step(LESSON, &step).await;
+        });
+    });
     let (title, summary) = (lesson.title.clone(), lesson.summary.clone());
     let links = lesson.steps.clone();
     view! {
@@ -68,6 +88,8 @@ fn Reader(lesson: Lesson, wanted: Memo<Option<String>>) -> impl IntoView {
                         .into_iter()
                         .enumerate()
                         .map(|(index, step)| {
+                            let id = step.id.clone();
+                            let is_done = Memo::new(move |_| done.with(|done| done.contains(&id)));
                             view! {
                                 <li>
                                     <A
@@ -75,8 +97,15 @@ fn Reader(lesson: Lesson, wanted: Memo<Option<String>>) -> impl IntoView {
                                         attr:class="lesson-step"
                                         attr:aria-current=move || (here.get() == index).then_some("step")
                                     >
-                                        <span class="lesson-number numeric" aria-hidden="true">{index + 1}</span>
+                                        <span class="lesson-number numeric" aria-hidden="true">
+                                            {move || {
+                                                if is_done.get() { icon("check") } else { (index + 1).into_any() }
+                                            }}
+                                        </span>
                                         {move || pick(i18n, &step.title)}
+                                        <Show when=move || is_done.get()>
+                                            <span class="spoken">{move || t_string!(i18n, lesson.step_done)}</span>
+                                        </Show>
                                     </A>
                                 </li>
                             }
@@ -93,14 +122,14 @@ fn Reader(lesson: Lesson, wanted: Memo<Option<String>>) -> impl IntoView {
                 .cloned()
                 .map(|step| {
                     let next = lesson.steps.get(index + 1).cloned();
-                    view! { <StepOnStage step next /> }
+                    view! { <StepOnStage step next finish /> }
                 })
         }}
     }
 }
 
 #[component]
-fn StepOnStage(step: Step, next: Option<Step>) -> impl IntoView {
+fn StepOnStage(step: Step, next: Option<Step>, finish: Callback<String>) -> impl IntoView {
     let i18n = use_i18n();
     let (title, idea, task) = (step.title.clone(), step.idea.clone(), step.task.clone());
     view! {
@@ -110,7 +139,7 @@ fn StepOnStage(step: Step, next: Option<Step>) -> impl IntoView {
                 <p>{move || pick(i18n, &idea)}</p>
                 <p class="lesson-task">{move || pick(i18n, &task)}</p>
             </div>
-            <Experiment step next />
+            <Experiment step next finish />
         </article>
     }
 }

@@ -23,6 +23,9 @@ pub fn Verdict(
     check: Check,
     /// The step after it.
     next: Option<Step>,
+    /// Called when the check is passed.
+    #[prop(into)]
+    passed: Callback<()>,
 ) -> impl IntoView {
     let i18n = use_i18n();
     let jobs = expect_context::<Jobs>();
@@ -54,7 +57,7 @@ pub fn Verdict(
                         view! { <ErrorNotice words=Signal::derive(move || i18n::failure(i18n, &failure)) /> }.into_any()
                     }
                     Some(Ok(found)) => {
-                        view! { <Told found check=check.clone() next=next.clone() /> }.into_any()
+                        view! { <Told found check=check.clone() next=next.clone() on_pass=passed /> }.into_any()
                     }
                 }
             }}
@@ -63,12 +66,15 @@ pub fn Verdict(
 }
 
 #[component]
-fn Told(found: Comparison, check: Check, next: Option<Step>) -> impl IntoView {
+fn Told(found: Comparison, check: Check, next: Option<Step>, on_pass: Callback<()>) -> impl IntoView {
     let i18n = use_i18n();
     let passed = match check {
         Check::IdenticalPictures => found.is_identical(),
         Check::DifferentSeed { below } => found.ssim < below,
     };
+    if passed {
+        on_pass.run(());
+    }
     let total = found.pixels;
     let differing = found.differing;
     let ssim = found.ssim;

@@ -6,7 +6,7 @@ use leptos_router::{NavigateOptions, hooks::use_navigate};
 
 use crate::{
     components::{icon::icon, notice::ErrorNotice},
-    i18n::{self, t_string, use_i18n},
+    i18n::{self, Says, t_string, use_i18n},
     pages::studio::schedulers,
     state::{draft::Draft, models::Models},
 };
@@ -59,35 +59,29 @@ fn Card(model: ModelView) -> impl IntoView {
     let draft = expect_context::<Draft>();
     let navigate = use_navigate();
     let chosen = model.clone();
-    let row = |name: Signal<String>, value: String| {
+    let row = |name: Says, value: String| {
         view! {
             <div class="record-row">
-                <dt>{move || name.get()}</dt>
+                <dt>{move || name(i18n)}</dt>
                 <dd class="numeric">{value}</dd>
             </div>
         }
         .into_any()
     };
     let mut rows = vec![
-        row(Signal::derive(move || t_string!(i18n, models.family).to_owned()), model.family.to_uppercase()),
-        row(
-            Signal::derive(move || t_string!(i18n, models.made_for).to_owned()),
-            format!("{0} × {0}", model.default_side),
-        ),
-        row(Signal::derive(move || t_string!(i18n, models.weights).to_owned()), bytes(model.size_bytes)),
-        row(Signal::derive(move || t_string!(i18n, models.precision).to_owned()), model.precision.clone()),
-        row(Signal::derive(move || t_string!(i18n, models.memory).to_owned()), bytes(model.memory_bytes)),
-        row(
-            Signal::derive(move || t_string!(i18n, studio.scheduler).to_owned()),
-            schedulers::name(&model.default_scheduler).to_owned(),
-        ),
+        row(|i18n| t_string!(i18n, models.family), model.family.to_uppercase()),
+        row(|i18n| t_string!(i18n, models.made_for), format!("{0} × {0}", model.default_side)),
+        row(|i18n| t_string!(i18n, models.weights), bytes(model.size_bytes)),
+        row(|i18n| t_string!(i18n, models.precision), model.precision.clone()),
+        row(|i18n| t_string!(i18n, models.memory), bytes(model.memory_bytes)),
+        row(|i18n| t_string!(i18n, studio.scheduler), schedulers::name(&model.default_scheduler).to_owned()),
     ];
     if let Some(license) = &model.license {
-        rows.push(row(Signal::derive(move || t_string!(i18n, models.license).to_owned()), license.clone()));
+        rows.push(row(|i18n| t_string!(i18n, models.license), license.clone()));
     }
     if let Some(hash) = &model.sha256 {
         let short = hash.chars().take(16).collect();
-        rows.push(row(Signal::stored("SHA-256".to_owned()), short));
+        rows.push(row(|_| "SHA-256", short));
     }
     view! {
         <li class="card">

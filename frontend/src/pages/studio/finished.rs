@@ -43,7 +43,7 @@ pub fn Finished(
                     <span class="seed">
                         {move || t_string!(i18n, studio.seed)} " " <code data-testid="seed-used">{seed.clone()}</code>
                         <CopyButton
-                            label=Signal::derive(move || t_string!(i18n, studio.copy_seed).to_owned())
+                            label=|i18n| t_string!(i18n, studio.copy_seed)
                             text=Signal::stored(seed.clone())
                         />
                     </span>

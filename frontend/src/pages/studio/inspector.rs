@@ -6,12 +6,12 @@ use leptos::prelude::*;
 use super::{Order, schedulers, seed::SeedField, size::SizeField};
 use crate::{
     components::{
-        icon::{icon, icon_of},
+        icon::icon_of,
         select::Select,
         slider::{FaultLine, Range, Slider},
         tip::Tip,
     },
-    i18n::{self, Words, t_string, use_i18n},
+    i18n::{self, Says, Words, t_string, use_i18n},
     state::{draft::Draft, models::Models},
 };
 
@@ -68,16 +68,16 @@ pub fn Inspector(
                     <SeedField draft fault=fault("seed") />
                     <Slider
                         id="num_inference_steps"
-                        label=Signal::derive(move || t_string!(i18n, studio.steps).to_owned())
-                        tip=Signal::derive(move || t_string!(i18n, studio.steps_tip).to_owned())
+                        label=|i18n| t_string!(i18n, studio.steps)
+                        tip=|i18n| t_string!(i18n, studio.steps_tip)
                         value=draft.steps
                         range=STEPS
                         fault=fault("num_inference_steps")
                     />
                     <Slider
                         id="guidance_scale"
-                        label=Signal::derive(move || t_string!(i18n, studio.guidance).to_owned())
-                        tip=Signal::derive(move || t_string!(i18n, studio.guidance_tip).to_owned())
+                        label=|i18n| t_string!(i18n, studio.guidance)
+                        tip=|i18n| t_string!(i18n, studio.guidance_tip)
                         value=draft.guidance
                         range=GUIDANCE
                         fault=fault("guidance_scale")
@@ -120,17 +120,17 @@ fn shortcut() -> &'static str {
 #[component]
 fn PromptField(draft: Draft, #[prop(into)] fault: Signal<Option<Words>>) -> impl IntoView {
     let i18n = use_i18n();
-    let label = Signal::derive(move || t_string!(i18n, studio.prompt).to_owned());
+    let label: Says = |i18n| t_string!(i18n, studio.prompt);
     view! {
         <div class="field">
             <div class="field-head">
-                <label for="prompt">{move || label.get()}</label>
-                <Tip about=label words=Signal::derive(move || t_string!(i18n, studio.prompt_tip).to_owned()) />
+                <label for="prompt">{move || label(i18n)}</label>
+                <Tip about=label words=|i18n| t_string!(i18n, studio.prompt_tip) />
             </div>
             <textarea
                 id="prompt"
                 class="text prompt"
-                rows="4"
+                rows="3"
                 placeholder=move || t_string!(i18n, studio.prompt_placeholder)
                 aria-invalid=move || fault.with(Option::is_some).to_string()
                 aria-describedby="prompt-fault"
@@ -145,14 +145,14 @@ fn PromptField(draft: Draft, #[prop(into)] fault: Signal<Option<Words>>) -> impl
 #[component]
 fn NegativeField(draft: Draft, #[prop(into)] fault: Signal<Option<Words>>) -> impl IntoView {
     let i18n = use_i18n();
-    let label = Signal::derive(move || t_string!(i18n, studio.negative_prompt).to_owned());
+    let label: Says = |i18n| t_string!(i18n, studio.negative_prompt);
     view! {
         <div class="field">
             <div class="field-head">
-                <label for="negative_prompt">{move || label.get()}</label>
+                <label for="negative_prompt">{move || label(i18n)}</label>
                 <Tip
                     about=label
-                    words=Signal::derive(move || t_string!(i18n, studio.negative_prompt_tip).to_owned())
+                    words=|i18n| t_string!(i18n, studio.negative_prompt_tip)
                 />
             </div>
             <textarea
@@ -199,16 +199,16 @@ fn Choices(draft: Draft) -> impl IntoView {
     view! {
         <Select
             id="scheduler"
-            label=Signal::derive(move || t_string!(i18n, studio.scheduler).to_owned())
-            tip=Signal::derive(move || t_string!(i18n, studio.scheduler_tip).to_owned())
+            label=|i18n| t_string!(i18n, studio.scheduler)
+            tip=|i18n| t_string!(i18n, studio.scheduler_tip)
             options=scheduler_options
             value=draft.scheduler
             choose=move |name| draft.scheduler.set(name)
         />
         <Select
             id="model"
-            label=Signal::derive(move || t_string!(i18n, studio.model).to_owned())
-            tip=Signal::derive(move || t_string!(i18n, studio.model_tip).to_owned())
+            label=|i18n| t_string!(i18n, studio.model)
+            tip=|i18n| t_string!(i18n, studio.model_tip)
             options=model_options
             value=chosen_model
             choose=move |id: String| {
@@ -217,8 +217,5 @@ fn Choices(draft: Draft) -> impl IntoView {
                 }
             }
         />
-        <p class="inspector-note">
-            {icon("info")} <span>{move || t_string!(i18n, studio.settings_note)}</span>
-        </p>
     }
 }

@@ -77,12 +77,14 @@ pub fn Making(
             }
             _ => ().into_any(),
         }}
+        <Show when=move || !status.get().is_final() || preview.with(Option::is_some)>
         <Mat
             src=preview
             alt=Signal::derive(move || t_string!(i18n, studio.preview_of, prompt = prompt.get()).clone())
             size
             unfinished=Signal::derive(move || !status.get().is_final())
         />
+        </Show>
         <div class="caption">
             <Show when=move || !status.get().is_final()>
                 <ProgressLine view />

@@ -9,7 +9,7 @@ use crate::{
         slider::FaultLine,
         tip::Tip,
     },
-    i18n::{Words, t_string, use_i18n},
+    i18n::{Says, Words, t_string, use_i18n},
     state::draft::{self, Draft},
 };
 
@@ -23,7 +23,7 @@ pub fn SeedField(
     fault: Signal<Option<Words>>,
 ) -> impl IntoView {
     let i18n = use_i18n();
-    let label = Signal::derive(move || t_string!(i18n, studio.seed).to_owned());
+    let label: Says = |i18n| t_string!(i18n, studio.seed);
     let lock_tip = move || {
         if draft.seed_fixed.get() {
             t_string!(i18n, studio.seed_is_fixed)
@@ -34,10 +34,10 @@ pub fn SeedField(
     view! {
         <div class="field">
             <div class="field-head">
-                <label for="seed">{move || label.get()}</label>
+                <label for="seed">{move || label(i18n)}</label>
                 <Tip
                     about=label
-                    words=Signal::derive(move || t_string!(i18n, studio.seed_tip).to_owned())
+                    words=|i18n| t_string!(i18n, studio.seed_tip)
                     lesson="/lesson/same-seed"
                 />
                 <span class="field-state">{lock_tip}</span>
@@ -79,7 +79,7 @@ pub fn SeedField(
                     {icon("dice")}
                 </button>
                 <CopyButton
-                    label=Signal::derive(move || t_string!(i18n, studio.copy_seed).to_owned())
+                    label=|i18n| t_string!(i18n, studio.copy_seed)
                     text=draft.seed
                 />
             </div>

@@ -8,7 +8,7 @@ use crate::{
         slider::{FaultLine, Number, Range},
         tip::Tip,
     },
-    i18n::{Words, t_string, use_i18n},
+    i18n::{Says, Words, t_string, use_i18n},
     state::draft::Draft,
 };
 
@@ -36,7 +36,7 @@ pub fn SizeField(
     height_fault: Signal<Option<Words>>,
 ) -> impl IntoView {
     let i18n = use_i18n();
-    let label = Signal::derive(move || t_string!(i18n, studio.size).to_owned());
+    let label: Says = |i18n| t_string!(i18n, studio.size);
     let range = Range {
         min: f64::from(limits::MIN_SIDE),
         max: f64::from(limits::MAX_SIDE),
@@ -50,10 +50,10 @@ pub fn SizeField(
     };
     view! {
         <fieldset class="field">
-            <legend class="spoken">{move || label.get()}</legend>
+            <legend class="spoken">{move || label(i18n)}</legend>
             <div class="field-head">
-                <span class="field-label">{move || label.get()}</span>
-                <Tip about=label words=Signal::derive(move || t_string!(i18n, studio.size_tip).to_owned()) />
+                <span class="field-label">{move || label(i18n)}</span>
+                <Tip about=label words=|i18n| t_string!(i18n, studio.size_tip) />
             </div>
             <div class="size-row">
                 {[0_usize, 1, 2]
@@ -87,7 +87,7 @@ pub fn SizeField(
                     .collect_view()}
                 <Number
                     id="width"
-                    label=Signal::derive(move || t_string!(i18n, studio.width).to_owned())
+                    label=|i18n| t_string!(i18n, studio.width)
                     value=draft.width
                     range
                     fault=width_fault
@@ -95,7 +95,7 @@ pub fn SizeField(
                 <span aria-hidden="true">"×"</span>
                 <Number
                     id="height"
-                    label=Signal::derive(move || t_string!(i18n, studio.height).to_owned())
+                    label=|i18n| t_string!(i18n, studio.height)
                     value=draft.height
                     range
                     fault=height_fault

@@ -73,8 +73,8 @@ fn Invitation() -> impl IntoView {
     ];
     view! {
         <Empty
-            title=Signal::derive(move || t_string!(i18n, studio.empty).to_owned())
-            words=Signal::derive(move || t_string!(i18n, studio.empty_hint).to_owned())
+            title=|i18n| t_string!(i18n, studio.empty)
+            words=|i18n| t_string!(i18n, studio.empty_hint)
         >
             <ul class="examples" aria-label=move || t_string!(i18n, studio.examples)>
                 {examples
