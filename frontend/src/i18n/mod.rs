@@ -42,11 +42,14 @@ pub fn provide() -> Language {
     let options = I18nContextOptions::default().enable_cookie(false);
     let language: Language = init_i18n_context_with_options(options);
     provide_context(language);
-    if let Some(kept) = memory::get(KEPT)
-        && let Some((locale, ..)) = LANGUAGES.iter().find(|(_, code, _)| *code == kept)
-    {
-        language.set_locale(*locale);
-    }
+    // After the browser's wish, which `leptos_i18n` sets by an effect of its own.
+    Effect::new(move |_| {
+        if let Some(kept) = memory::get(KEPT)
+            && let Some((locale, ..)) = LANGUAGES.iter().find(|(_, code, _)| *code == kept)
+        {
+            language.set_locale(*locale);
+        }
+    });
     Effect::new(move |_| {
         let code = code(language.get_locale());
         if let Some(root) = document().document_element() {

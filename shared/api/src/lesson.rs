@@ -33,7 +33,6 @@ pub enum Check {
 /// One step of a lesson: one idea, the knobs of that idea, a task and a check.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
 pub struct Step {
     /// Stable name within the lesson; part of the address.
     pub id: String,
@@ -73,4 +72,28 @@ pub struct Lesson {
 pub struct LessonProgress {
     /// Finished steps.
     pub done: BTreeMap<String, i64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_read_with_its_check() {
+        let text = r#"{"en": "a", "ru": "b", "kk": "c"}"#;
+        let step = |check: &str| {
+            format!(
+                r#"{{"id": "s", "title": {text}, "idea": {text}, "task": {text},
+                    "start": {{"prompt": "x"}}, "knobs": ["seed"], {check}}}"#
+            )
+        };
+        let same: Step = serde_json::from_str(&step(r#""check": "identical_pictures""#)).unwrap();
+        assert_eq!(same.check, Check::IdenticalPictures);
+        let other: Step = serde_json::from_str(&step(r#""check": "different_seed", "below": 0.7"#)).unwrap();
+        assert_eq!(other.check, Check::DifferentSeed { below: 0.7 });
+        let misspelt = step(r#""check": "different_seed", "under": 0.7"#);
+        assert!(serde_json::from_str::<Step>(&misspelt).is_err());
+        let json = serde_json::to_string(&other).unwrap();
+        assert_eq!(serde_json::from_str::<Step>(&json).unwrap(), other);
+    }
 }
