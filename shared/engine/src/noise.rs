@@ -53,7 +53,7 @@ impl TorchRng {
         for block in values.chunks_exact_mut(16) {
             normal_block(block);
         }
-        if numel % 16 != 0 {
+        if !numel.is_multiple_of(16) {
             // Torch redraws the last sixteen places whole, over the end of the last full block.
             let tail = &mut values[numel - 16..];
             for value in tail.iter_mut() {
@@ -200,7 +200,7 @@ mod tests {
         for value in values {
             hash.update(value.to_le_bytes());
         }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hash.finalize().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
     }
 
     #[test]

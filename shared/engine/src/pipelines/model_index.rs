@@ -21,14 +21,13 @@ impl ModelIndex {
         let values: Map<String, Value> = serde_json::from_slice(&bytes).map_err(|error| {
             Error::config("pipeline", format!("`model_index.json` is not understood: {error}"), hint)
         })?;
-        if let Some(class) = values.get("_class_name").and_then(Value::as_str) {
-            if !CLASSES.contains(&class) {
-                return Err(Error::config(
-                    "pipeline",
-                    format!("`model_index.json` names `{class}`"),
-                    format!("this pipeline loads {}", CLASSES.map(|class| format!("`{class}`")).join(", ")),
-                ));
-            }
+        let class = values.get("_class_name").and_then(Value::as_str);
+        if let Some(class) = class.filter(|class| !CLASSES.contains(class)) {
+            return Err(Error::config(
+                "pipeline",
+                format!("`model_index.json` names `{class}`"),
+                format!("this pipeline loads {}", CLASSES.map(|class| format!("`{class}`")).join(", ")),
+            ));
         }
         let index = Self { values };
         if index.flag("requires_aesthetics_score", false) {

@@ -138,9 +138,10 @@ impl StableDiffusionXl {
                         .to_owned(),
                 });
             }
-            input = match index + 1 < timesteps.len() {
-                true => scheduler.scale_model_input(&latents, index + 1),
-                false => latents.clone(),
+            input = if index + 1 < timesteps.len() {
+                scheduler.scale_model_input(&latents, index + 1)
+            } else {
+                latents.clone()
             };
             let factors = self.preview.as_ref();
             let preview = LatentPreview { latents: &input, width: columns, height: rows, factors };

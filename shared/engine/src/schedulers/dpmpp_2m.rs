@@ -15,6 +15,7 @@ use crate::{Error, Result};
 
 /// `DPMSolverMultistepScheduler`.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "so many switches the configuration has")]
 pub struct Dpmpp2m {
     timesteps: Vec<f32>,
     sigmas: Vec<f32>,

@@ -52,9 +52,10 @@ impl Heun {
             timesteps: twice_but_the_first(timesteps.into_iter()),
             sigmas,
             prediction: PredictionType::from_config(config)?,
-            clipping: match config.flag("clip_sample", false)? {
-                true => Clipping::Clamp { range: config.number("clip_sample_range", 1.0)? as f32 },
-                false => Clipping::Off,
+            clipping: if config.flag("clip_sample", false)? {
+                Clipping::Clamp { range: config.number("clip_sample_range", 1.0)? as f32 }
+            } else {
+                Clipping::Off
             },
             spacing,
             first: None,
@@ -97,7 +98,7 @@ impl Scheduler for Heun {
                 next
             }
             Some(first) => zip3(&first.sample, &first.derivative, &derivative, |x, d1, d2| {
-                x + ((d1 + d2) / 2.0) * first.dt
+                x + ((d1 + d2) * 0.5) * first.dt
             }),
         }
     }

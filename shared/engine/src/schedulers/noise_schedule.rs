@@ -49,10 +49,8 @@ impl NoiseSchedule {
             betas = rescale_zero_terminal_snr(&betas);
         }
         let mut alphas_cumprod = cumulative_product(betas.iter().map(|beta| 1.0 - beta));
-        if rescale && zero_snr == ZeroSnr::Finite {
-            if let Some(last) = alphas_cumprod.last_mut() {
-                *last = 2f32.powi(-24);
-            }
+        if let (true, ZeroSnr::Finite, Some(last)) = (rescale, zero_snr, alphas_cumprod.last_mut()) {
+            *last = 2f32.powi(-24);
         }
         Ok(Self { alphas_cumprod })
     }
@@ -205,7 +203,7 @@ mod tests {
         for value in &schedule.alphas_cumprod {
             hash.update(value.to_le_bytes());
         }
-        let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hash.finalize().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
         assert_eq!(hex, "b0c6833c866f3aae5d58606971a4297931251d8ed9c31d9a8b849e13ca14e3b6");
         assert_eq!(schedule.alphas_cumprod[0], 0.999149978);
         assert_eq!(schedule.alphas_cumprod[999], 0.00466009509);

@@ -84,10 +84,16 @@ impl Clipping {
     pub(super) fn apply(self, mut clean: Vec<f32>) -> Vec<f32> {
         match self {
             Self::Off => {}
-            Self::Clamp { range } => clean.iter_mut().for_each(|v| *v = v.clamp(-range, range)),
+            Self::Clamp { range } => {
+                for v in &mut clean {
+                    *v = v.clamp(-range, range);
+                }
+            }
             Self::Threshold { ratio, max } => {
                 let limit = quantile_of_absolutes(&clean, ratio).clamp(1.0, max.max(1.0));
-                clean.iter_mut().for_each(|v| *v = v.clamp(-limit, limit) / limit);
+                for v in &mut clean {
+                    *v = v.clamp(-limit, limit) / limit;
+                }
             }
         }
         clean

@@ -155,9 +155,9 @@ impl UniPc {
             (false, _) => {
                 rows.pop();
                 right.pop();
-                rows.iter_mut().for_each(|row| {
+                for row in &mut rows {
                     row.pop();
-                });
+                }
                 solve(rows, right)
             }
         };
@@ -188,12 +188,13 @@ fn solve(mut rows: Vec<Vec<f32>>, mut right: Vec<f32>) -> Vec<f32> {
         let pivot = pivot.unwrap_or(column);
         rows.swap(column, pivot);
         right.swap(column, pivot);
-        for below in column + 1..n {
-            let factor = rows[below][column] / rows[column][column];
-            for k in column..n {
-                rows[below][k] -= factor * rows[column][k];
+        let (top, rest) = rows.split_at_mut(column + 1);
+        for (below, row) in rest.iter_mut().enumerate() {
+            let factor = row[column] / top[column][column];
+            for (value, above) in row.iter_mut().zip(&top[column]).skip(column) {
+                *value -= factor * above;
             }
-            right[below] -= factor * right[column];
+            right[column + 1 + below] -= factor * right[column];
         }
     }
     for row in (0..n).rev() {

@@ -1,7 +1,7 @@
 //! The printable alphabet in which byte-pair vocabularies write bytes.
 //!
 //! Every byte gets one visible character, so that a vocabulary file is text without blanks: bytes that print stand for
-//! themselves, the others for the characters from U+0100 on, in order (as in OpenAI's GPT-2 and CLIP).
+//! themselves, the others for the characters from U+0100 on, in order (as in GPT-2 and CLIP).
 
 /// The character of each byte.
 pub(super) fn byte_alphabet() -> [char; 256] {

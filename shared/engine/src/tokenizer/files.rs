@@ -145,19 +145,16 @@ impl Parsed {
         let (bos, eos) = (named("bos_token", "<|startoftext|>")?, named("eos_token", end)?);
         let (unk, pad) = (named("unk_token", end)?, named("pad_token", end)?);
 
-        let (vocabulary, merges): (_, Vec<Merge>) = match whole {
-            Some(TokenizerJson { model, .. }) => (model.vocab, model.merges),
-            None => {
-                let (Some(vocab), Some(merges)) = (&files.vocab, &files.merges) else {
-                    return Err(refusal(
-                        "neither `tokenizer.json` nor `vocab.json` with `merges.txt` exists",
-                    ));
-                };
-                let text = std::str::from_utf8(merges)
-                    .map_err(|error| refusal(format!("`merges.txt` is not UTF-8: {error}")))?;
-                let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with("#version"));
-                (json("vocab.json", vocab)?, lines.map(|line| Merge::Line(line.to_owned())).collect())
-            }
+        let (vocabulary, merges): (_, Vec<Merge>) = if let Some(TokenizerJson { model, .. }) = whole {
+            (model.vocab, model.merges)
+        } else {
+            let (Some(vocab), Some(merges)) = (&files.vocab, &files.merges) else {
+                return Err(refusal("neither `tokenizer.json` nor `vocab.json` with `merges.txt` exists"));
+            };
+            let text = std::str::from_utf8(merges)
+                .map_err(|error| refusal(format!("`merges.txt` is not UTF-8: {error}")))?;
+            let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with("#version"));
+            (json("vocab.json", vocab)?, lines.map(|line| Merge::Line(line.to_owned())).collect())
         };
         let merges: Option<Vec<(String, String)>> = merges.into_iter().map(Merge::pair).collect();
         Ok(Self {

@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 /// A token that is cut out of the text whole.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "so many switches the file has")]
 pub(super) struct SpecialToken {
     pub(super) content: String,
     /// Takes the white space before it along.
