@@ -85,10 +85,11 @@ impl ServerConfig {
             .static_dir
             .or_else(|| environment.path("CHAPAN_STATIC_DIR"))
             .or_else(|| assets_folders("dist").into_iter().next());
-        let mut models_dirs = flags.models_dirs;
-        models_dirs.extend(environment.path("CHAPAN_MODELS_DIR"));
+        // What ships comes first: its first model is the one that a request without a model gets.
+        let mut models_dirs = assets_folders("assets/models");
         models_dirs.push(data_dir.join("models"));
-        models_dirs.extend(assets_folders("assets/models"));
+        models_dirs.extend(flags.models_dirs);
+        models_dirs.extend(environment.path("CHAPAN_MODELS_DIR"));
         let device = flags.device.or_else(|| environment.get("CHAPAN_DEVICE").map(str::to_owned));
         let megabytes: Option<u64> = number(environment, "CHAPAN_MEMORY_LIMIT_MB")?;
         Ok(Self {

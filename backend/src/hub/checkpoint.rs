@@ -144,8 +144,11 @@ fn json(path: &Path) -> Result<Value, Error> {
         let fault = "is too large for a configuration".to_owned();
         return Err(Error::Config { path: path.to_owned(), fault });
     }
-    let text = fs::read(path).map_err(read)?;
-    serde_json::from_slice(&text)
+    let text = fs::read_to_string(path).map_err(read)?;
+    // Python writes numbers that JSON does not have, such as `"lambda_min_clipped": -Infinity`. None is of interest here.
+    let text =
+        text.replace(": -Infinity", ": null").replace(": Infinity", ": null").replace(": NaN", ": null");
+    serde_json::from_str(&text)
         .map_err(|error| Error::Config { path: path.to_owned(), fault: format!("is not JSON: {error}") })
 }
 

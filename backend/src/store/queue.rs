@@ -138,7 +138,7 @@ impl Store {
             "SELECT ",
             job_columns!(),
             ", j.losses, j.lost_place, j.lost_there FROM jobs j \
-             WHERE j.state = 'running' AND COALESCE(j.lease_expires_at_ms, 0) < $1 ORDER BY j.id"
+             WHERE j.state = 'running' AND COALESCE(j.lease_expires_at_ms, 0) <= $1 ORDER BY j.id"
         ))
         .bind(expired_before_ms)
         .fetch_all(&mut *tx)

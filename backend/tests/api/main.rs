@@ -1,0 +1,17 @@
+//! The HTTP interface as a caller meets it: one module per noun, and the jobs behind it.
+//!
+//! Handlers are called through the real router with real rows. Where a test needs a job to stay where it is, no worker
+//! runs; where it needs a picture, the whole server runs with a tiny model.
+
+mod events;
+mod generations;
+mod images;
+mod jobs;
+mod lessons;
+mod models;
+mod queue;
+mod security;
+mod server;
+mod static_files;
+mod support;
+mod users;
