@@ -9,16 +9,15 @@ use chapan_world::Scene;
 
 fn pictures(part: &str) -> Vec<(u64, PathBuf)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/references/aldar").join(part);
-    let mut found: Vec<(u64, PathBuf)> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "png"))
-        .map(|path| {
-            let seed =
-                path.file_stem().unwrap().to_str().unwrap().strip_prefix("hero-").unwrap().parse().unwrap();
-            (seed, path)
-        })
-        .collect();
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("the references are committed") {
+        let path = entry.expect("a readable folder").path();
+        if path.extension().is_some_and(|extension| extension == "png") {
+            let stem = path.file_stem().and_then(|stem| stem.to_str());
+            let seed = stem.and_then(|stem| stem.strip_prefix("hero-")?.parse().ok());
+            found.push((seed.expect("a name like hero-1114.png"), path));
+        }
+    }
     found.sort();
     found
 }
