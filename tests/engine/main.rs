@@ -4,4 +4,5 @@ mod layers;
 mod networks;
 mod pipelines;
 mod schedulers;
+mod single_file;
 mod tokenizer;

@@ -1,10 +1,12 @@
-//! Where a checkpoint's files are: a folder, or memory (in the browser).
+//! Where a checkpoint's files are: a folder, a single file in the original layout, or memory (in the browser).
 
 use std::collections::BTreeMap;
 #[cfg(not(target_arch = "wasm32"))]
 use std::path::{Path, PathBuf};
 
 use crate::weights::{InMemory, TensorSource};
+#[cfg(not(target_arch = "wasm32"))]
+use crate::weights::{Part, SafetensorsFile, SingleFile};
 use crate::{Error, Result};
 
 /// The largest configuration or vocabulary file that is read; the largest published is a few megabytes.
@@ -16,13 +18,27 @@ const MAX_FILE_BYTES: u64 = 64_000_000;
 pub(super) enum ModelFiles {
     #[cfg(not(target_arch = "wasm32"))]
     Folder(PathBuf),
+    /// All weights in one file. Small files are looked for in the folders, nearest first; the configurations of SDXL
+    /// base are built in.
+    #[cfg(not(target_arch = "wasm32"))]
+    Single {
+        weights: SingleFile,
+        folders: [PathBuf; 2],
+    },
     Memory(BTreeMap<String, Vec<u8>>),
 }
 
 impl ModelFiles {
+    /// A folder in diffusers layout, or a single file with all weights. For a file `model.safetensors` configurations and
+    /// tokenizers are looked for in the folder `model` beside it, then beside it.
     #[cfg(not(target_arch = "wasm32"))]
-    pub(super) fn folder(folder: &Path) -> Self {
-        Self::Folder(folder.to_owned())
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        if !path.is_file() {
+            return Ok(Self::Folder(path.to_owned()));
+        }
+        let weights = SingleFile::new(SafetensorsFile::open(path)?)?;
+        let beside = path.parent().unwrap_or(Path::new("")).to_owned();
+        Ok(Self::Single { weights, folders: [path.with_extension(""), beside] })
     }
 
     /// The bytes of a small file; `None` if there is none of that name.
@@ -30,6 +46,15 @@ impl ModelFiles {
         match self {
             #[cfg(not(target_arch = "wasm32"))]
             Self::Folder(folder) => read_small(&folder.join(name)),
+            #[cfg(not(target_arch = "wasm32"))]
+            Self::Single { folders, .. } => {
+                for folder in folders {
+                    if let Some(bytes) = read_small(&folder.join(name))? {
+                        return Ok(Some(bytes));
+                    }
+                }
+                Ok(sdxl_base(name).map(|text| text.as_bytes().to_vec()))
+            }
             Self::Memory(files) => Ok(files.get(name).cloned()),
         }
     }
@@ -47,6 +72,16 @@ impl ModelFiles {
         match self {
             #[cfg(not(target_arch = "wasm32"))]
             Self::Folder(folder) => Ok(crate::weights::open_component(&folder.join(component))?),
+            #[cfg(not(target_arch = "wasm32"))]
+            Self::Single { weights, .. } => {
+                let part = match component {
+                    "unet" => Part::Unet,
+                    "vae" => Part::Vae,
+                    "text_encoder" => Part::TextEncoder,
+                    _ => Part::TextEncoder2,
+                };
+                Ok(Box::new(weights.part(part)?))
+            }
             Self::Memory(files) => {
                 let prefix = format!("{component}/");
                 let name = files
@@ -64,6 +99,20 @@ impl ModelFiles {
                 Ok(Box::new(InMemory::new(name, bytes)?))
             }
         }
+    }
+}
+
+/// The configurations that every SDXL base checkpoint shares, for single files, which carry none.
+#[cfg(not(target_arch = "wasm32"))]
+fn sdxl_base(name: &str) -> Option<&'static str> {
+    match name {
+        "model_index.json" => Some(include_str!("sdxl_base/model_index.json")),
+        "scheduler/scheduler_config.json" => Some(include_str!("sdxl_base/scheduler.json")),
+        "unet/config.json" => Some(include_str!("sdxl_base/unet.json")),
+        "vae/config.json" => Some(include_str!("sdxl_base/vae.json")),
+        "text_encoder/config.json" => Some(include_str!("sdxl_base/text_encoder.json")),
+        "text_encoder_2/config.json" => Some(include_str!("sdxl_base/text_encoder_2.json")),
+        _ => None,
     }
 }
 

@@ -38,13 +38,17 @@ pub struct StableDiffusionXl {
 }
 
 impl StableDiffusionXl {
-    /// Loads a folder in diffusers layout onto `device`, with weights in `dtype`.
+    /// Loads a folder in diffusers layout, or a single file in the original layout of SDXL base, onto `device`, with
+    /// weights in `dtype`.
+    ///
+    /// A single file carries no configuration: that of SDXL base is assumed where no JSON lies beside it (in the folder
+    /// `model` for `model.safetensors`, or in its own). The tokenizers' files must be there.
     ///
     /// # Errors
     /// When a component is missing, not implemented, or its weights are not those that its configuration implies.
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn load(folder: &Path, device: &Device, dtype: DType) -> Result<Self> {
-        Self::assemble(ModelFiles::folder(folder), device, dtype)
+    pub fn load(path: &Path, device: &Device, dtype: DType) -> Result<Self> {
+        Self::assemble(ModelFiles::open(path)?, device, dtype)
     }
 
     /// The same from files in memory, by their paths in the folder (`unet/config.json`): how a browser loads.

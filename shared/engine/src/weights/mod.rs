@@ -22,6 +22,7 @@ mod header;
 #[cfg(test)]
 mod hostile_tests;
 mod scope;
+mod single_file;
 mod source;
 mod write;
 
@@ -33,5 +34,6 @@ pub use file::SafetensorsFile;
 pub use folder::{ShardedFiles, open_component};
 pub use header::{Header, MAX_HEADER_BYTES, MAX_NAME_BYTES, MAX_TENSORS};
 pub use scope::{Scope, Weights};
+pub use single_file::{Part, SingleFile};
 pub use source::{InMemory, ShapesOnly, TensorInfo, TensorSource};
 pub use write::write_safetensors;
