@@ -13,8 +13,10 @@
 //! | [`schedulers`] | one sampling algorithm a file |
 //! | [`tokenizer`] | CLIP's byte-pair encoding |
 //! | [`pipelines`] | the visible loop: tokens, latents, steps, picture |
+//! | [`evaluate`] | networks that look at pictures: the attribute judge, the scoring CLIP |
 
 pub mod error;
+pub mod evaluate;
 pub mod models;
 pub mod nn;
 pub mod noise;
