@@ -49,7 +49,8 @@ impl fmt::Display for Failure {
 
 impl From<chapan_engine::Error> for Failure {
     fn from(error: chapan_engine::Error) -> Self {
-        Self::from_text(&error.to_string())
+        let status = if matches!(error, chapan_engine::Error::Parameter { .. }) { 2 } else { 1 };
+        Self { status, ..Self::from_text(&error.to_string()) }
     }
 }
 

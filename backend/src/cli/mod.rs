@@ -4,10 +4,17 @@
 //! to standard error as a fact and a `hint:`. Exit status: 0 done, 1 failed, 2 the command line is wrong. Commands call
 //! the same code that the server's jobs call; nothing is implemented twice.
 
+mod bench;
+mod doctor;
 mod failure;
+mod generate;
+mod installed;
+mod models;
 mod noise;
 pub mod output;
+mod pretrain;
 mod serve;
+mod world;
 
 use std::process::ExitCode;
 
@@ -31,17 +38,36 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Write the exact initial noise of a seed, bit-identical to torch.randn
-    Noise(noise::Arguments),
     /// Serve the studio on this machine
     Serve(serve::Arguments),
+    /// Draw a picture from a prompt
+    Generate(generate::Arguments),
+    /// Write the exact initial noise of a seed, bit-identical to torch.randn
+    Noise(noise::Arguments),
+    /// List the installed models
+    Models(models::Arguments),
+    /// Draw pictures of the world that the mini family is trained on, with captions
+    World(world::Arguments),
+    /// Check that everything is in place
+    Doctor(doctor::Arguments),
+    /// Measure speed and memory, here and in the reference library
+    Bench(bench::Arguments),
+    /// Measure the mini family on held-out scenes
+    Pretrain(pretrain::Arguments),
 }
 
 /// Reads the command line of the process, runs the command, reports a failure.
 pub fn main() -> ExitCode {
+    let environment = Environment::from_process();
     let result = match CommandLine::parse().command {
+        Command::Serve(arguments) => serve::run(arguments, &environment),
+        Command::Generate(arguments) => generate::run(&arguments, &environment),
         Command::Noise(arguments) => noise::run(&arguments),
-        Command::Serve(arguments) => serve::run(arguments, &Environment::from_process()),
+        Command::Models(arguments) => models::run(&arguments, &environment),
+        Command::World(arguments) => world::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments, &environment),
+        Command::Bench(arguments) => bench::run(&arguments, &environment),
+        Command::Pretrain(arguments) => pretrain::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -27,6 +27,30 @@ pub fn say_json(value: &impl Serialize) -> Result<(), Failure> {
     say(&text)
 }
 
+/// Writes rows as columns, each as wide as its widest cell.
+pub fn say_table<const N: usize>(rows: impl IntoIterator<Item = [String; N]>) -> Result<(), Failure> {
+    let rows: Vec<[String; N]> = rows.into_iter().collect();
+    let widths: [usize; N] =
+        std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
+    for row in &rows {
+        let line: Vec<String> =
+            row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        say(line.join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
+/// A number of bytes for people: `31.4 MB`.
+pub fn size(bytes: u64) -> String {
+    let bytes = bytes as f64;
+    match bytes {
+        _ if bytes < 1e3 => format!("{bytes} B"),
+        _ if bytes < 1e6 => format!("{:.1} kB", bytes / 1e3),
+        _ if bytes < 1e9 => format!("{:.1} MB", bytes / 1e6),
+        _ => format!("{:.1} GB", bytes / 1e9),
+    }
+}
+
 /// A progress bar on standard error; nothing at all where standard error is not a terminal.
 pub fn progress_bar(steps: u64, what: &str) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg} {bar:30} {pos}/{len} {elapsed}");
