@@ -17,8 +17,8 @@ fn portrait(scene: &Scene) -> Option<&Portrait> {
     }
 }
 
-fn region(scene: &Scene, name: &str) -> Option<Region> {
-    scene.regions(128).into_iter().find(|region| region.name == name)
+fn region(regions: &[Region], name: &str) -> Option<Region> {
+    regions.iter().find(|region| region.name == name).cloned()
 }
 
 #[test]
@@ -155,23 +155,24 @@ fn a_seed_says_and_draws_the_same_twice() {
 #[test]
 fn eyes_and_moustaches_span_two_latent_cells() {
     let mut measured = 0;
-    for seed in 0..600 {
+    for seed in 0..500 {
         let scene = Scene::sample(seed);
         let Some(person) = portrait(&scene).filter(|person| person.pose != Pose::Riding) else { continue };
-        let eyes = region(&scene, "eyes").unwrap();
+        let regions = scene.regions(128);
+        let eyes = region(&regions, "eyes").unwrap();
         // Two eyes of about two cells each, with a gap.
         assert!(eyes.right - eyes.left >= 30.0, "seed {seed}: {eyes:?}");
-        let face = region(&scene, "face").unwrap();
+        let face = region(&regions, "face").unwrap();
         assert!(face.bottom - face.top >= 52.0, "seed {seed}: {face:?}");
-        assert!(region(&scene, "mouth").is_some());
-        assert_eq!(region(&scene, "facial hair").is_some(), person.facial_hair != FacialHair::None);
-        assert_eq!(region(&scene, "accessory").is_some(), person.accessory != Accessory::None);
-        if let Some(hair) = region(&scene, "facial hair") {
+        assert!(region(&regions, "mouth").is_some());
+        assert_eq!(region(&regions, "facial hair").is_some(), person.facial_hair != FacialHair::None);
+        assert_eq!(region(&regions, "accessory").is_some(), person.accessory != Accessory::None);
+        if let Some(hair) = region(&regions, "facial hair") {
             assert!(hair.right - hair.left >= 16.0, "seed {seed}: {hair:?}");
         }
         measured += 1;
     }
-    assert!(measured > 300);
+    assert!(measured > 250);
 }
 
 /// Pixels that a person sees as different.
