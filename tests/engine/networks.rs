@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use chapan_engine::models::{
-    AutoencoderKl, ClipTextConfig, ClipTextModel, Tap, UNet2DConditionModel, UnetConfig, VaeConfig,
-    parse_config,
+    AutoencoderKl, ClipConfig, ClipModel, ClipTextConfig, ClipTextModel, Tap, UNet2DConditionModel,
+    UnetConfig, VaeConfig, parse_config,
 };
 use chapan_engine::weights::{ShapesOnly, Weights};
 use chapan_engine::{DType, Device, Tensor};
@@ -52,6 +52,21 @@ fn clip_with_exact_gelu_and_projection() {
 #[test]
 fn clip_pools_at_the_first_end_of_text() {
     check_clip("clip_eos");
+}
+
+#[test]
+fn clip_of_pictures_and_texts() {
+    let fixture = NetworkFixture::read("clip_model");
+    let config: ClipConfig = parse_config("clip", &fixture.config).unwrap();
+    let weights = fixture.weights();
+    let clip = ClipModel::load(&weights.root(), &config).unwrap();
+    weights.finish().unwrap();
+    let images = clip.image_embeds(&fixture.tensor("in.pixels")).unwrap();
+    let texts = clip.text_embeds(&fixture.tensor("in.ids")).unwrap();
+    assert_close("image_embeds", &images, &fixture.tensor("out.image_embeds"));
+    assert_close("text_embeds", &texts, &fixture.tensor("out.text_embeds"));
+    let logits = clip.logits_per_image(&images, &texts).unwrap();
+    assert_close("logits_per_image", &logits, &fixture.tensor("out.logits_per_image"));
 }
 
 /// The network of a fixture and the conditioning of its call.

@@ -17,7 +17,7 @@ import zlib
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors.torch import save_file
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 HERE = pathlib.Path(__file__).resolve()
 OUT = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else HERE.parents[2] / "fixtures" / "engine" / "networks"
@@ -62,6 +62,7 @@ def dump(name, model, io, config, **call):
     for key in sorted(state):
         checksum = zlib.crc32(state[key].contiguous().numpy().tobytes(), checksum)
     tensors = {key: list(state[key].shape) for key in sorted(state)}
+    config = {k: v for k, v in config.items() if not k.startswith("_")}
     text = json.dumps({"config": config, "call": call, "weights_crc32": checksum, "tensors": tensors}, default=str)
     (OUT / f"{name}.json").write_text(text + "\n")
     save_file({k: v.contiguous() for k, v in io.items()}, OUT / f"{name}.safetensors")
@@ -84,6 +85,20 @@ def clips():
         io = {"in.ids": tokens, "out.penultimate": out.hidden_states[-2], "out.last": out.last_hidden_state, "act.embeddings": out.hidden_states[0]}
         io["out.pooled"] = out.text_embeds if cls is CLIPTextModelWithProjection else out.pooler_output
         dump(name, model, io, model.config.to_dict(), projected=cls is CLIPTextModelWithProjection)
+
+
+def clip_model():
+    """Both encoders; the projections' width is that of the whole, not of the parts."""
+    part = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4)
+    config = CLIPConfig(text_config=dict(part, vocab_size=1000, max_position_embeddings=77, eos_token_id=2, bos_token_id=0, pad_token_id=1),
+                        vision_config=dict(part, hidden_size=48, image_size=32, patch_size=8, hidden_act="gelu"), projection_dim=24)
+    model = refill(CLIPModel(config))
+    ids = torch.randint(3, 990, (3, 77), generator=torch.Generator().manual_seed(1))
+    ids[:, 20:] = 999
+    pixels = rnd(12, 2, 3, 32, 32)
+    out = model(input_ids=ids, pixel_values=pixels)
+    io = {"in.ids": ids, "in.pixels": pixels, "out.image_embeds": out.image_embeds, "out.text_embeds": out.text_embeds, "out.logits_per_image": out.logits_per_image}
+    dump("clip_model", model, io, config.to_dict())
 
 
 def unet(name, size, timesteps, cross=64, pooled=32, **changes):
@@ -124,6 +139,7 @@ def main():
     torch.set_num_threads(1)
     OUT.mkdir(parents=True, exist_ok=True)
     clips()
+    clip_model()
     unet("unet4", (16, 24), [951.0])
     unet("unet9", (8, 8), [500.25], in_channels=9)
     # Odd sides at every level, 1x1 convolutions around the transformers, one number for all blocks, one time for each item.

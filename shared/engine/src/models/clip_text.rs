@@ -3,7 +3,8 @@
 use candle_core::{DType, IndexOp, Tensor};
 use serde::Deserialize;
 
-use crate::nn::{Activation, Embedding, LayerNorm, Linear, Masking, scaled_dot_product_attention};
+use super::clip_layer::{ClipLayer, ClipLayerShape};
+use crate::nn::{Activation, Embedding, LayerNorm, Linear, Masking};
 use crate::weights::Scope;
 use crate::{Error, Result};
 
@@ -73,7 +74,7 @@ impl ClipTextOutput {
 pub struct ClipTextModel {
     token_embedding: Embedding,
     position_embedding: Embedding,
-    layers: Vec<Layer>,
+    layers: Vec<ClipLayer>,
     final_layer_norm: LayerNorm,
     text_projection: Option<Linear>,
     eos_token_id: u32,
@@ -84,14 +85,15 @@ pub struct ClipTextModel {
 impl ClipTextModel {
     /// Loads the encoder; the prefix `text_model.` that some versions of transformers write is optional.
     pub fn load(scope: &Scope, config: &ClipTextConfig) -> Result<Self> {
-        let (width, heads) = (config.hidden_size, config.num_attention_heads);
-        if heads == 0 || !width.is_multiple_of(heads) {
-            return Err(Error::config(
-                "text encoder",
-                format!("`hidden_size` `{width}` does not divide into `num_attention_heads` `{heads}`"),
-                "the configuration is damaged",
-            ));
-        }
+        let width = config.hidden_size;
+        let shape = ClipLayerShape {
+            hidden_size: width,
+            intermediate_size: config.intermediate_size,
+            heads: config.num_attention_heads,
+            activation: Activation::from_name("text encoder", &config.hidden_act)?,
+            eps: config.layer_norm_eps,
+            masking: Masking::Causal,
+        };
         let text = scope.pp_if_present("text_model");
         let embeddings = text.pp("embeddings");
         let layers = text.pp("encoder").pp("layers");
@@ -103,9 +105,7 @@ impl ClipTextModel {
                 config.max_position_embeddings,
                 width,
             )?,
-            layers: (0..config.num_hidden_layers)
-                .map(|index| Layer::load(&layers.pp(index), config))
-                .collect::<Result<_>>()?,
+            layers: ClipLayer::load_all("text encoder", &layers, config.num_hidden_layers, shape)?,
             final_layer_norm: LayerNorm::load(&text.pp("final_layer_norm"), width, config.layer_norm_eps)?,
             text_projection: projection
                 .contains("weight")
@@ -172,50 +172,5 @@ impl ClipTextModel {
             return row.iter().position(|id| Some(id) == largest).unwrap_or(0);
         }
         row.iter().position(|id| *id == self.eos_token_id).unwrap_or(0)
-    }
-}
-
-/// One transformer layer, normalised before attention and before the feed-forward network.
-#[derive(Debug)]
-struct Layer {
-    layer_norm1: LayerNorm,
-    q_proj: Linear,
-    k_proj: Linear,
-    v_proj: Linear,
-    out_proj: Linear,
-    layer_norm2: LayerNorm,
-    fc1: Linear,
-    fc2: Linear,
-    activation: Activation,
-    heads: usize,
-}
-
-impl Layer {
-    fn load(scope: &Scope, config: &ClipTextConfig) -> Result<Self> {
-        let (width, inner, eps) = (config.hidden_size, config.intermediate_size, config.layer_norm_eps);
-        let (attention, mlp) = (scope.pp("self_attn"), scope.pp("mlp"));
-        let projection = |name| Linear::load(&attention.pp(name), width, width);
-        Ok(Self {
-            layer_norm1: LayerNorm::load(&scope.pp("layer_norm1"), width, eps)?,
-            q_proj: projection("q_proj")?,
-            k_proj: projection("k_proj")?,
-            v_proj: projection("v_proj")?,
-            out_proj: projection("out_proj")?,
-            layer_norm2: LayerNorm::load(&scope.pp("layer_norm2"), width, eps)?,
-            fc1: Linear::load(&mlp.pp("fc1"), width, inner)?,
-            fc2: Linear::load(&mlp.pp("fc2"), inner, width)?,
-            activation: Activation::from_name("text encoder", &config.hidden_act)?,
-            heads: config.num_attention_heads,
-        })
-    }
-
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let normal = self.layer_norm1.forward(x)?;
-        let (q, k, v) =
-            (self.q_proj.forward(&normal)?, self.k_proj.forward(&normal)?, self.v_proj.forward(&normal)?);
-        let attended = scaled_dot_product_attention(&q, &k, &v, self.heads, Masking::Causal)?;
-        let x = self.out_proj.forward_plus(&attended, x)?;
-        let inner = self.fc1.forward_activated(&self.layer_norm2.forward(&x)?, self.activation)?;
-        self.fc2.forward_plus(&inner, &x)
     }
 }

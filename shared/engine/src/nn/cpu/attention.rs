@@ -8,7 +8,7 @@ use super::elementwise::exp;
 use super::linear::rows_per_piece;
 use super::norm::sum_of;
 use super::panels::Panels;
-use super::product::Product;
+use super::product::{Product, Rows};
 use super::with_values;
 use crate::Result;
 
@@ -56,7 +56,7 @@ impl Shape {
         let count = out.len() / width;
         let scores = &mut scores[..count * keys];
         Product {
-            rows: |_, m| &q[(first + m) * width + at..][..self.size],
+            rows: Rows::Dense { values: &q[first * width + at..], stride: width },
             count,
             panels: &head.keys,
             taps: (0, 1),
@@ -78,7 +78,7 @@ impl Shape {
         });
         let scores = &*scores;
         Product {
-            rows: |_, m| &scores[m * keys..(m + 1) * keys],
+            rows: Rows::Dense { values: scores, stride: keys },
             count,
             panels: &head.values,
             taps: (0, 1),
@@ -147,9 +147,10 @@ fn attend(shape: Shape, q: &[f32], k: &[f32], v: &[f32], out: &mut [f32]) {
     };
     let rows = rows_per_piece(shape.queries, 2 * width * shape.keys).min(STRIP);
     out.par_chunks_mut(rows * width).enumerate().for_each(|(piece, out)| {
-        let mut scores = vec![0.0; rows * shape.keys];
-        for (index, head) in heads.iter().enumerate() {
-            shape.strip(head, index * shape.size, q, piece * rows, &mut scores, out);
-        }
+        super::with_scratch(rows * shape.keys, |scores| {
+            for (index, head) in heads.iter().enumerate() {
+                shape.strip(head, index * shape.size, q, piece * rows, scores, out);
+            }
+        });
     });
 }

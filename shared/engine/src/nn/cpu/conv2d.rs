@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::linear::rows_per_piece;
 use super::panels::{PackedCell, Panels, Registers};
-use super::product::Product;
+use super::product::{Product, Rows};
 use super::{channels_last, picture, winograd, with_optional, with_values};
 use crate::nn::{Conv2dShape, Plus};
 use crate::{Error, Result};
@@ -96,8 +96,8 @@ pub fn conv2d(x: &Tensor, call: &Call<'_>) -> Result<Tensor> {
             residual.dims(),
         ));
     }
-    let per_channel = call.plus.per_channel.map(Tensor::contiguous).transpose()?;
-    if let Some(per_channel) = &per_channel
+    let per_channel = call.plus.per_channel;
+    if let Some(per_channel) = per_channel
         && per_channel.dims() != [batch, outputs]
     {
         return Err(Error::shape("conv2d addition", format!("({batch}, {outputs})"), per_channel.dims()));
@@ -106,7 +106,7 @@ pub fn conv2d(x: &Tensor, call: &Call<'_>) -> Result<Tensor> {
     let item_in = x.elem_count() / batch.max(1);
     let out = with_values(&x, |x| {
         with_optional(call.bias, |bias| {
-            with_optional(per_channel.as_ref(), |per_channel| {
+            with_optional(per_channel, |per_channel| {
                 with_optional(residual.as_ref(), |residual| {
                     let mut out = vec![0.0; batch * pixels_out * outputs];
                     let items = out.par_chunks_mut((pixels_out * outputs).max(1)).enumerate();
@@ -158,26 +158,29 @@ fn direct(
 ) {
     let (outputs, taps, depth) = (weights.columns(), weights.taps(), weights.depth());
     let rows = rows_per_piece(out.len() / outputs, taps * depth * outputs);
-    // Where output pixel `m` meets tap `t`. Below zero wraps around to coordinates that are surely outside.
-    let meet = |tap: usize, m: usize| {
-        let y = (m / width * shape.stride + tap / shape.kernel).wrapping_sub(shape.pad_before);
-        let x = (m % width * shape.stride + tap % shape.kernel).wrapping_sub(shape.pad_before);
-        source.pixel(y, x)
-    };
+    // Below zero wraps around to coordinates that are surely outside.
+    let start = 0usize.wrapping_sub(shape.pad_before);
+    let offsets: Vec<(usize, usize)> =
+        (0..taps).map(|tap| (tap / shape.kernel, tap % shape.kernel)).collect();
     out.par_chunks_mut(rows * outputs).enumerate().for_each(|(piece, out)| {
         let (first, count) = (piece * rows, out.len() / outputs);
         let residual = residual.map(|r| &r[first * outputs..][..out.len()]);
+        let places: Vec<(usize, usize)> = (first..first + count)
+            .map(|m| {
+                (start.wrapping_add(m / width * shape.stride), start.wrapping_add(m % width * shape.stride))
+            })
+            .collect();
         if taps > 1 && depth < SHORT_ROW {
             // All taps of a pixel side by side: one long row, and the panels already lie in that order.
             let long = taps * depth;
             let mut gathered = Vec::with_capacity(count * long);
-            for m in first..first + count {
-                for tap in 0..taps {
-                    gathered.extend_from_slice(meet(tap, m));
+            for (y, x) in places {
+                for (dy, dx) in &offsets {
+                    gathered.extend_from_slice(source.pixel(y.wrapping_add(*dy), x.wrapping_add(*dx)));
                 }
             }
             Product {
-                rows: |_, m| &gathered[m * long..(m + 1) * long],
+                rows: Rows::Dense { values: &gathered, stride: long },
                 count,
                 panels: weights,
                 taps: (0, 1),
@@ -190,7 +193,7 @@ fn direct(
             .run();
         } else {
             Product {
-                rows: |tap, m| meet(tap, first + m),
+                rows: Rows::Pixels { source, places: &places, offsets: &offsets },
                 count,
                 panels: weights,
                 taps: (0, taps),

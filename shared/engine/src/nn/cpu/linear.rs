@@ -4,7 +4,7 @@ use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
 use super::panels::Panels;
-use super::product::Product;
+use super::product::{Product, Rows};
 use super::{elementwise, with_optional, with_values};
 use crate::Result;
 use crate::nn::Activation;
@@ -31,10 +31,9 @@ pub fn linear(
 ) -> Result<Tensor> {
     let (depth, columns) = (weights.depth(), weights.columns());
     let x = x.contiguous()?;
-    let residual = residual.map(Tensor::contiguous).transpose()?;
     let out = with_values(&x, |x| {
         with_optional(bias, |bias| {
-            with_optional(residual.as_ref(), |residual| {
+            with_optional(residual, |residual| {
                 let count = x.len() / depth;
                 let mut out = vec![0.0; count * columns];
                 let rows = rows_per_piece(count, depth * columns);
@@ -43,7 +42,7 @@ pub fn linear(
                     let x = &x[first * depth..][..count * depth];
                     let residual = residual.map(|r| &r[first * columns..][..count * columns]);
                     Product {
-                        rows: |_, m| &x[m * depth..(m + 1) * depth],
+                        rows: Rows::Dense { values: x, stride: depth },
                         count,
                         panels: weights,
                         taps: (0, 1),

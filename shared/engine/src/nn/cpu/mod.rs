@@ -8,6 +8,12 @@
 //! The instruction set is chosen when the program runs (`pulp`), without `unsafe`. How work is split over threads never
 //! changes the order of additions, so the same input gives the same bytes on any number of threads.
 
+#![expect(
+    clippy::inline_always,
+    clippy::needless_range_loop,
+    reason = "a kernel's parts, closures included, are compiled for its instruction set only where they are inlined"
+)]
+
 mod attention;
 mod conv2d;
 mod elementwise;
@@ -16,6 +22,8 @@ mod norm;
 mod panels;
 mod product;
 mod winograd;
+
+use std::cell::Cell;
 
 use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
 
@@ -27,6 +35,9 @@ pub use norm::{group_norm, layer_norm};
 pub use panels::PackedCell;
 
 use crate::{Error, Result};
+
+/// Larger scratch memory is given back after the call.
+const KEPT_SCRATCH: usize = 1 << 22;
 
 /// Whether the fast way may be taken for these tensors.
 pub fn is_fast(tensors: &[&Tensor]) -> bool {
@@ -40,6 +51,19 @@ pub fn on_workers<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     if rayon::current_thread_index().is_some() { work() } else { rayon::scope(|_| work()) }
 }
 
+/// Memory of this thread for intermediate values, kept from call to call: `work` is given `len` numbers of no meaning.
+fn with_scratch(len: usize, work: impl FnOnce(&mut [f32])) {
+    thread_local!(static SCRATCH: Cell<Vec<f32>> = const { Cell::new(Vec::new()) });
+    let mut scratch = SCRATCH.take();
+    if scratch.len() < len {
+        scratch.resize(len, 0.0);
+    }
+    work(&mut scratch[..len]);
+    if len <= KEPT_SCRATCH {
+        SCRATCH.set(scratch);
+    }
+}
+
 /// Shows the numbers of a contiguous tensor to `read`.
 fn with_values<T>(tensor: &Tensor, read: impl FnOnce(&[f32]) -> Result<T>) -> Result<T> {
     let (storage, layout) = tensor.storage_and_layout();
@@ -51,10 +75,10 @@ fn with_values<T>(tensor: &Tensor, read: impl FnOnce(&[f32]) -> Result<T>) -> Re
     }
 }
 
-/// Shows the numbers of an optional contiguous tensor.
+/// Shows the numbers of an optional tensor.
 fn with_optional<T>(tensor: Option<&Tensor>, read: impl FnOnce(Option<&[f32]>) -> Result<T>) -> Result<T> {
     match tensor {
-        Some(tensor) => with_values(tensor, |values| read(Some(values))),
+        Some(tensor) => with_values(&tensor.contiguous()?, |values| read(Some(values))),
         None => read(None),
     }
 }

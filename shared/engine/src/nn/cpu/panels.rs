@@ -70,7 +70,7 @@ pub struct Panel<'a> {
 impl<'a> Panel<'a> {
     /// Rows of `tap` and of all after it, one after the other.
     #[inline(always)]
-    pub fn from_tap(&self, tap: usize) -> &'a [f32] {
+    pub fn rows_from(&self, tap: usize) -> &'a [f32] {
         &self.values[tap * self.tap_len..]
     }
 }

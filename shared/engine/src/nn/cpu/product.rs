@@ -2,12 +2,48 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
+use super::conv2d::Source;
 use super::panels::{Panel, Panels};
 
+/// Where the rows of a product are read.
+#[derive(Clone, Copy)]
+pub enum Rows<'a> {
+    /// One after the other, `stride` numbers apart; there is one tap.
+    Dense {
+        /// All of them.
+        values: &'a [f32],
+        /// Distance of two rows.
+        stride: usize,
+    },
+    /// Pixels of a picture: row `m` of tap `t` is the pixel at `places[m] + offsets[t]`.
+    Pixels {
+        /// The picture.
+        source: &'a Source<'a>,
+        /// Rows and columns of the picture, wrapped around below zero.
+        places: &'a [(usize, usize)],
+        /// Places of the kernel.
+        offsets: &'a [(usize, usize)],
+    },
+}
+
+impl<'a> Rows<'a> {
+    /// Row `m` of tap `tap`.
+    #[inline(always)]
+    fn get(self, tap: usize, m: usize, depth: usize) -> &'a [f32] {
+        match self {
+            Self::Dense { values, stride } => &values[m * stride..m * stride + depth],
+            Self::Pixels { source, places, offsets } => {
+                let ((y, x), (dy, dx)) = (places[m], offsets[tap]);
+                &source.pixel(y.wrapping_add(dy), x.wrapping_add(dx))[..depth]
+            }
+        }
+    }
+}
+
 /// `out[m] = bias + residual[m] + sum over taps of rows(tap, m) * panels[tap]` for `count` rows.
-pub struct Product<'a, R> {
-    /// Row `m` of tap `t`: `depth` numbers.
-    pub rows: R,
+pub struct Product<'a> {
+    /// The rows, of `depth` numbers each.
+    pub rows: Rows<'a>,
     /// Number of rows.
     pub count: usize,
     /// The matrices to multiply with.
@@ -26,14 +62,14 @@ pub struct Product<'a, R> {
     pub residual: Option<&'a [f32]>,
 }
 
-impl<'a, R: Fn(usize, usize) -> &'a [f32]> Product<'a, R> {
+impl Product<'_> {
     /// Computes it on this thread.
     pub fn run(self) {
         Arch::new().dispatch(self);
     }
 }
 
-impl<'a, R: Fn(usize, usize) -> &'a [f32]> WithSimd for Product<'a, R> {
+impl WithSimd for Product<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -49,7 +85,7 @@ impl<'a, R: Fn(usize, usize) -> &'a [f32]> WithSimd for Product<'a, R> {
     }
 }
 
-impl<'a, R: Fn(usize, usize) -> &'a [f32]> Product<'a, R> {
+impl Product<'_> {
     /// All rows of one panel, in tiles of as many rows as the registers can hold sums of.
     #[inline(always)]
     fn panel<S: Simd, const W: usize>(&mut self, simd: S, panel: &Panel<'_>) {
@@ -79,8 +115,11 @@ impl<'a, R: Fn(usize, usize) -> &'a [f32]> Product<'a, R> {
         let (first_tap, taps) = self.taps;
         for tap in 0..taps {
             // All slices are cut to the same length, so that the inner loop needs no bounds checks.
-            let rows: [&[f32]; H] = std::array::from_fn(|i| &(self.rows)(tap, row + i)[..depth]);
-            let (weights, _) = pulp::as_arrays::<W, _>(S::as_simd_f32s(panel.from_tap(first_tap + tap)).0);
+            let mut rows = [&[] as &[f32]; H];
+            for i in 0..H {
+                rows[i] = &self.rows.get(tap, row + i, depth)[..depth];
+            }
+            let (weights, _) = pulp::as_arrays::<W, _>(S::as_simd_f32s(panel.rows_from(first_tap + tap)).0);
             let weights = &weights[..depth];
             for k in 0..depth {
                 let w = weights[k];
@@ -92,21 +131,68 @@ impl<'a, R: Fn(usize, usize) -> &'a [f32]> Product<'a, R> {
                 }
             }
         }
-        for (i, sums) in sums.into_iter().enumerate() {
+        let whole = panel.columns == W * S::F32_LANES;
+        for (i, sums) in sums.iter().enumerate() {
             let from = (row + i) * self.stride + panel.column;
-            for (j, mut sum) in sums.into_iter().enumerate() {
-                let (begin, end) = (j * S::F32_LANES, ((j + 1) * S::F32_LANES).min(panel.columns));
-                if let Some(bias) = self.bias {
-                    let bias = &bias[panel.column + begin..panel.column + end];
-                    sum = simd.add_f32s(sum, simd.partial_load_f32s(bias));
-                }
-                if let Some(residual) = self.residual {
-                    let residual = &residual[from + begin..from + end];
-                    sum = simd.add_f32s(sum, simd.partial_load_f32s(residual));
-                }
-                simd.partial_store_f32s(&mut self.out[from + begin..from + end], sum);
+            let (columns, end) = (panel.column..panel.column + panel.columns, from + panel.columns);
+            let bias = self.bias.map(|bias| &bias[columns]);
+            let residual = self.residual.map(|residual| &residual[from..end]);
+            let out = &mut self.out[from..end];
+            if whole {
+                finish(simd, sums, bias, residual, out);
+            } else {
+                finish_partly(simd, sums, bias, residual, out);
             }
         }
         H
+    }
+}
+
+/// Adds and writes a row of whole registers.
+#[inline(always)]
+fn finish<S: Simd, const W: usize>(
+    simd: S,
+    sums: &[S::f32s; W],
+    bias: Option<&[f32]>,
+    residual: Option<&[f32]>,
+    out: &mut [f32],
+) {
+    let out = &mut S::as_mut_simd_f32s(out).0[..W];
+    let mut sums = *sums;
+    if let Some(bias) = bias {
+        let bias = &S::as_simd_f32s(bias).0[..W];
+        for j in 0..W {
+            sums[j] = simd.add_f32s(sums[j], bias[j]);
+        }
+    }
+    if let Some(residual) = residual {
+        let residual = &S::as_simd_f32s(residual).0[..W];
+        for j in 0..W {
+            sums[j] = simd.add_f32s(sums[j], residual[j]);
+        }
+    }
+    out.copy_from_slice(&sums);
+}
+
+/// The same where the last register is not full.
+#[inline(always)]
+fn finish_partly<S: Simd, const W: usize>(
+    simd: S,
+    sums: &[S::f32s; W],
+    bias: Option<&[f32]>,
+    residual: Option<&[f32]>,
+    out: &mut [f32],
+) {
+    let columns = out.len();
+    for (j, sum) in sums.iter().enumerate() {
+        let (begin, end) = (j * S::F32_LANES, ((j + 1) * S::F32_LANES).min(columns));
+        let mut sum = *sum;
+        if let Some(bias) = bias {
+            sum = simd.add_f32s(sum, simd.partial_load_f32s(&bias[begin..end]));
+        }
+        if let Some(residual) = residual {
+            sum = simd.add_f32s(sum, simd.partial_load_f32s(&residual[begin..end]));
+        }
+        simd.partial_store_f32s(&mut out[begin..end], sum);
     }
 }

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::conv2d::Source;
 use super::panels::Panels;
-use super::product::Product;
+use super::product::{Product, Rows};
 
 /// Tiles whose transformed values are held at once: enough rows to be worth loading weights for, few enough for the cache.
 const TILES: usize = 64;
@@ -19,7 +19,7 @@ const TILES: usize = 64;
 pub fn transform_kernel(g: &[f32]) -> [f32; 16] {
     // In 64-bit floats, rounded once at the end.
     let at = |y: usize, x: usize| f64::from(g[y * 3 + x]);
-    let line = |a: f64, b: f64, c: f64| [a, (a + b + c) / 2.0, (a - b + c) / 2.0, c];
+    let line = |a: f64, b: f64, c: f64| [a, 0.5 * (a + b + c), 0.5 * (a - b + c), c];
     let columns: [[f64; 4]; 3] = std::array::from_fn(|x| line(at(0, x), at(1, x), at(2, x)));
     let mut out = [0.0; 16];
     for (y, row) in out.chunks_exact_mut(4).enumerate() {
@@ -49,26 +49,28 @@ pub fn conv2d(
         let count = rows_out.div_ceil(2) * tiles_wide;
         let residual = residual.map(|r| &r[piece * piece_len..][..out.len()]);
         let first_row = piece * tile_rows * 2;
-        let mut transformed = vec![0.0; count * 16 * source.channels];
-        let mut products = vec![0.0; count * 16 * outputs];
-        Arch::new().dispatch(Forward { source, first_row, tiles_wide, out: &mut transformed });
         let depth = source.channels;
-        let transformed = &transformed;
-        for place in 0..16 {
-            Product {
-                rows: |_, m| &transformed[(m * 16 + place) * depth..][..depth],
-                count,
-                panels: weights,
-                taps: (place, 1),
-                depth,
-                out: &mut products[place * outputs..],
-                stride: 16 * outputs,
-                bias: None,
-                residual: None,
+        let sizes = (count * 16 * depth, count * 16 * outputs);
+        super::with_scratch(sizes.0 + sizes.1, |scratch| {
+            let (transformed, products) = scratch.split_at_mut(sizes.0);
+            Arch::new().dispatch(Forward { source, first_row, tiles_wide, out: transformed });
+            let transformed = &*transformed;
+            for place in 0..16 {
+                Product {
+                    rows: Rows::Dense { values: &transformed[place * depth..], stride: 16 * depth },
+                    count,
+                    panels: weights,
+                    taps: (place, 1),
+                    depth,
+                    out: &mut products[place * outputs..],
+                    stride: 16 * outputs,
+                    bias: None,
+                    residual: None,
+                }
+                .run();
             }
-            .run();
-        }
-        Arch::new().dispatch(Back { products: &products, tiles_wide, width, bias, residual, out });
+            Arch::new().dispatch(Back { products, tiles_wide, width, bias, residual, out });
+        });
     });
 }
 
@@ -89,35 +91,36 @@ impl WithSimd for Forward<'_> {
         let vectors = self.source.channels / S::F32_LANES;
         for (tile, out) in self.out.chunks_exact_mut(16 * self.source.channels).enumerate() {
             let (y, x) = (self.first_row + tile / self.tiles_wide * 2, tile % self.tiles_wide * 2);
-            let pixels: [[&[S::f32s]; 4]; 4] = std::array::from_fn(|i| {
-                std::array::from_fn(|j| {
+            let empty: &[S::f32s] = &[];
+            let mut pixels = [[empty; 4]; 4];
+            for i in 0..4 {
+                for j in 0..4 {
                     let pixel = self.source.pixel((y + i).wrapping_sub(1), (x + j).wrapping_sub(1));
-                    &S::as_simd_f32s(pixel).0[..vectors]
-                })
-            });
-            let (out, _) = S::as_mut_simd_f32s(out);
-            let line = |a, b, c, d| {
-                [simd.sub_f32s(a, c), simd.add_f32s(b, c), simd.sub_f32s(c, b), simd.sub_f32s(b, d)]
-            };
-            let mut places = out.chunks_exact_mut(vectors);
-            let places: [&mut [S::f32s]; 16] = std::array::from_fn(|_| {
-                places.next().map_or(Default::default(), |place| &mut place[..vectors])
-            });
+                    pixels[i][j] = &S::as_simd_f32s(pixel).0[..vectors];
+                }
+            }
+            let out = &mut S::as_mut_simd_f32s(out).0[..16 * vectors];
             for v in 0..vectors {
-                let columns: [[S::f32s; 4]; 4] = std::array::from_fn(|j| {
-                    line(pixels[0][j][v], pixels[1][j][v], pixels[2][j][v], pixels[3][j][v])
-                });
+                let mut columns = [[simd.splat_f32s(0.0); 4]; 4];
+                for j in 0..4 {
+                    columns[j] =
+                        forward(simd, pixels[0][j][v], pixels[1][j][v], pixels[2][j][v], pixels[3][j][v]);
+                }
                 for i in 0..4 {
-                    let row = line(columns[0][i], columns[1][i], columns[2][i], columns[3][i]);
-                    for (j, value) in row.into_iter().enumerate() {
-                        if let Some(place) = places[i * 4 + j].get_mut(v) {
-                            *place = value;
-                        }
+                    let row = forward(simd, columns[0][i], columns[1][i], columns[2][i], columns[3][i]);
+                    for j in 0..4 {
+                        out[(i * 4 + j) * vectors + v] = row[j];
                     }
                 }
             }
         }
     }
+}
+
+/// `B^T` times a column.
+#[inline(always)]
+fn forward<S: Simd>(simd: S, a: S::f32s, b: S::f32s, c: S::f32s, d: S::f32s) -> [S::f32s; 4] {
+    [simd.sub_f32s(a, c), simd.add_f32s(b, c), simd.sub_f32s(c, b), simd.sub_f32s(b, d)]
 }
 
 /// Transforms sixteen products of every tile into 2x2 outputs: `A^T m A`, plus what is added.
@@ -141,26 +144,24 @@ impl WithSimd for Back<'_> {
         let (bias, _) = S::as_simd_f32s(self.bias);
         let (out, _) = S::as_mut_simd_f32s(self.out);
         let residual = self.residual.map(|residual| S::as_simd_f32s(residual).0);
-        let line =
-            |a, b, c, d| [simd.add_f32s(simd.add_f32s(a, b), c), simd.sub_f32s(simd.sub_f32s(b, c), d)];
         for (tile, products) in self.products.chunks_exact(16 * outputs).enumerate() {
             let (y, x) = (tile / self.tiles_wide * 2, tile % self.tiles_wide * 2);
-            let (products, _) = S::as_simd_f32s(products);
-            let mut places = products.chunks_exact(vectors);
-            let places: [&[S::f32s]; 16] =
-                std::array::from_fn(|_| places.next().map_or(Default::default(), |place| &place[..vectors]));
+            let products = &S::as_simd_f32s(products).0[..16 * vectors];
             for v in 0..vectors {
-                let columns: [[S::f32s; 2]; 4] = std::array::from_fn(|j| {
-                    line(places[j][v], places[4 + j][v], places[8 + j][v], places[12 + j][v])
-                });
+                let mut columns = [[simd.splat_f32s(0.0); 2]; 4];
+                for j in 0..4 {
+                    let place = |i: usize| (i * 4 + j) * vectors + v;
+                    let (a, b) = (products[place(0)], products[place(1)]);
+                    columns[j] = back(simd, a, b, products[place(2)], products[place(3)]);
+                }
                 for i in 0..2 {
-                    let row = line(columns[0][i], columns[1][i], columns[2][i], columns[3][i]);
-                    for (j, value) in row.into_iter().enumerate() {
+                    let row = back(simd, columns[0][i], columns[1][i], columns[2][i], columns[3][i]);
+                    for j in 0..2 {
                         if y + i >= rows || x + j >= self.width {
                             continue;
                         }
                         let at = ((y + i) * self.width + x + j) * vectors + v;
-                        let mut value = simd.add_f32s(value, bias[v]);
+                        let mut value = simd.add_f32s(row[j], bias[v]);
                         if let Some(residual) = residual {
                             value = simd.add_f32s(value, residual[at]);
                         }
@@ -170,4 +171,10 @@ impl WithSimd for Back<'_> {
             }
         }
     }
+}
+
+/// `A^T` times a column.
+#[inline(always)]
+fn back<S: Simd>(simd: S, a: S::f32s, b: S::f32s, c: S::f32s, d: S::f32s) -> [S::f32s; 2] {
+    [simd.add_f32s(simd.add_f32s(a, b), c), simd.sub_f32s(simd.sub_f32s(b, c), d)]
 }
