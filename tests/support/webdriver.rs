@@ -77,9 +77,13 @@ impl Session {
             "--lang=en-US",
             &user_data,
         ];
+        let mut options = json!({"args": arguments});
+        if let Some(chromium) = surroundings::chromium() {
+            options["binary"] = json!(chromium);
+        }
         let capabilities = json!({"capabilities": {"alwaysMatch": {
             "browserName": "chrome",
-            "goog:chromeOptions": {"binary": surroundings::chromium(), "args": arguments},
+            "goog:chromeOptions": options,
             "goog:loggingPrefs": {"browser": "ALL"},
         }}});
         let opened = session.post("/session", &capabilities).expect("the browser starts");

@@ -107,17 +107,18 @@ pub fn shared_crates(graph: &Graph) -> Vec<Finding> {
     findings
 }
 
-/// Rooms of the server with the rooms they may import. `config`, `clock` and `ids` are known to all.
+/// Rooms of the server with the rooms they may import. `config`, `clock` and `ids` are known to all; `auth` answers in the
+/// errors of `api`.
 const ROOMS: [(&str, &[&str]); 9] = [
     ("store", &[]),
     ("files", &[]),
     ("providers", &[]),
     ("hub", &[]),
     ("events", &[]),
-    ("auth", &["store"]),
+    ("auth", &["store", "api"]),
     ("compete", &["providers", "store", "files", "events"]),
     ("jobs", &["providers", "hub", "compete", "store", "files", "events"]),
-    ("api", &["auth", "jobs", "store", "files", "events"]),
+    ("api", &["auth", "jobs", "hub", "store", "files", "events"]),
 ];
 
 pub fn inside_backend(source: &Source) -> Vec<Finding> {
