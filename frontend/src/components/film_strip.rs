@@ -32,7 +32,7 @@ pub fn FilmStrip(
         ids
     });
     view! {
-        <nav class="strip" aria-label=move || t_string!(i18n, studio.film_strip) on:keydown=walk>
+        <nav class="strip" aria-label=move || t_string!(i18n, studio.film_strip) on:keydown=move |event| walk(&event)>
             <ul class="strip-row">
                 <For each=move || active.get() key=Clone::clone let:id>
                     {jobs.find(&id).map(|job| view! { <JobFrame job shown /> })}
@@ -108,7 +108,7 @@ fn JobFrame(job: Job, #[prop(into)] shown: Signal<String>) -> impl IntoView {
 }
 
 /// Arrow keys walk along the strip.
-fn walk(event: KeyboardEvent) {
+fn walk(event: &KeyboardEvent) {
     let forward = match event.key().as_str() {
         "ArrowRight" => true,
         "ArrowLeft" => false,

@@ -132,12 +132,12 @@ pub fn PictureActions(
 /// A link to a picture's place in the gallery.
 #[component]
 pub fn OpenInGallery(
-    /// The picture.
-    id: chapan_api::id::ImageId,
+    /// The picture's place.
+    place: String,
 ) -> impl IntoView {
     let i18n = use_i18n();
     view! {
-        <A href=format!("/gallery/{id}") attr:class="btn-icon" attr:title=move || t_string!(i18n, gallery.open) attr:aria-label=move || t_string!(i18n, gallery.open)>
+        <A href=place attr:class="btn-icon" attr:title=move || t_string!(i18n, gallery.open) attr:aria-label=move || t_string!(i18n, gallery.open)>
             {icon("zoom")}
         </A>
     }

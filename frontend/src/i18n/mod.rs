@@ -14,7 +14,6 @@ use leptos_i18n::{
 use crate::state::memory;
 
 #[expect(
-    clippy::all,
     clippy::pedantic,
     dead_code,
     unused_imports,

@@ -138,9 +138,9 @@ fn paeth(left: u8, up: u8, corner: u8) -> u8 {
 mod tests {
     use super::*;
 
-    fn chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    fn chunk(name: [u8; 4], data: &[u8]) -> Vec<u8> {
         let mut bytes = (data.len() as u32).to_be_bytes().to_vec();
-        bytes.extend_from_slice(name);
+        bytes.extend_from_slice(&name);
         bytes.extend_from_slice(data);
         bytes.extend_from_slice(&[0; 4]);
         bytes
@@ -148,12 +148,12 @@ mod tests {
 
     fn file(header: &[u8], data: &[&[u8]]) -> Vec<u8> {
         let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
-        bytes.extend(chunk(b"IHDR", header));
-        bytes.extend(chunk(b"tEXt", b"parameters\0x"));
+        bytes.extend(chunk(*b"IHDR", header));
+        bytes.extend(chunk(*b"tEXt", b"parameters\0x"));
         for part in data {
-            bytes.extend(chunk(b"IDAT", part));
+            bytes.extend(chunk(*b"IDAT", part));
         }
-        bytes.extend(chunk(b"IEND", b""));
+        bytes.extend(chunk(*b"IEND", b""));
         bytes
     }
 

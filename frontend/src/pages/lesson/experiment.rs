@@ -133,7 +133,7 @@ pub fn Experiment(
                             <textarea
                                 id="lesson-prompt"
                                 class="text"
-                                rows="2"
+                                rows="1"
                                 aria-describedby="lesson-prompt-fault"
                                 prop:value=move || first.prompt.get()
                                 on:input=move |event| first.prompt.set(event_target_value(&event))

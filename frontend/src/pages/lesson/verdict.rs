@@ -70,8 +70,9 @@ fn Told(found: Comparison, check: Check, next: Option<Step>, on_pass: Callback<(
     let i18n = use_i18n();
     let passed = match check {
         Check::IdenticalPictures => found.is_identical(),
-        Check::DifferentSeed { below } => found.ssim < below,
+        Check::DifferentSeed { below } => !found.is_identical() && found.ssim < below,
     };
+    let same_wanted = matches!(check, Check::IdenticalPictures);
     if passed {
         on_pass.run(());
     }
@@ -93,11 +94,11 @@ fn Told(found: Comparison, check: Check, next: Option<Step>, on_pass: Callback<(
             t_string!(i18n, lesson.differing_detail, differing = differing, total = total).clone()
         }
     };
-    let meaning = move || match (passed, differing == 0) {
+    let meaning = move || match (passed, same_wanted) {
         (true, true) => t_string!(i18n, lesson.passed_same),
         (true, false) => t_string!(i18n, lesson.passed_other),
-        (false, true) => t_string!(i18n, lesson.failed_other),
-        (false, false) => t_string!(i18n, lesson.failed_same),
+        (false, true) => t_string!(i18n, lesson.failed_same),
+        (false, false) => t_string!(i18n, lesson.failed_other),
     };
     view! {
         <div class="verdict-told" class:verdict-good=passed data-testid="verdict">

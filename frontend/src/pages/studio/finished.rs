@@ -54,7 +54,7 @@ pub fn Finished(
                 </p>
                 <div class="caption-actions">
                     <PixelToggle />
-                    <OpenInGallery id=image.id.clone() />
+                    <OpenInGallery place=format!("/gallery/{}", image.id) />
                     <PictureActions image />
                 </div>
             </div>

@@ -125,9 +125,16 @@ fn CancelButton(job: Job) -> impl IntoView {
         });
     };
     view! {
-        <button type="button" class="btn" disabled=move || asked.get() on:click=cancel>
+        <button
+            type="button"
+            class="btn"
+            aria-keyshortcuts="Escape"
+            disabled=move || asked.get()
+            on:click=cancel
+        >
             {icon("stop")}
             {move || if asked.get() { t_string!(i18n, studio.cancelling) } else { t_string!(i18n, studio.cancel) }}
+            " "
             <kbd>"Esc"</kbd>
         </button>
     }

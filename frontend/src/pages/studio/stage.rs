@@ -104,7 +104,7 @@ fn JobOnStage(id: chapan_api::id::JobId, order: Order) -> impl IntoView {
     let connection = expect_context::<Connection>();
     let failure = RwSignal::new(None);
     let wanted = id.clone();
-    let job = Memo::new(move |_| jobs.find(&wanted).map(|job| SameJob(job)));
+    let job = Memo::new(move |_| jobs.find(&wanted).map(SameJob));
     // A job of an earlier visit is not on this page yet.
     Effect::new(move |_| {
         connection.returns();
