@@ -31,7 +31,7 @@ fn vocabulary(count: usize) -> (Vec<u8>, Vec<u8>) {
     // The order of CLIP's vocabulary: printable bytes first, then the others.
     let printable = (0x21..=0x7e).chain(0xa1..=0xac).chain(0xae..=0xff);
     let bytes: Vec<char> = printable.chain(0x100..0x144).filter_map(char::from_u32).collect();
-    let mut pieces: Vec<String> = bytes.iter().map(|c| c.to_string()).collect();
+    let mut pieces: Vec<String> = bytes.iter().copied().map(String::from).collect();
     pieces.extend(bytes.iter().map(|c| format!("{c}</w>")));
     pieces.extend(lines.iter().map(|line| line.replace(' ', "")));
     pieces.extend(["<|startoftext|>", "<|endoftext|>"].map(str::to_owned));
