@@ -131,8 +131,16 @@ impl Product<'_> {
                 }
             }
         }
+        // The sums are copied before they are walked through: an array that is indexed by a variable lives in memory, and
+        // every step of the loop above would write all of it there.
+        let mut done = [[simd.splat_f32s(0.0); W]; H];
+        for i in 0..H {
+            for j in 0..W {
+                done[i][j] = sums[i][j];
+            }
+        }
         let whole = panel.columns == W * S::F32_LANES;
-        for (i, sums) in sums.iter().enumerate() {
+        for (i, sums) in done.iter().enumerate() {
             let from = (row + i) * self.stride + panel.column;
             let (columns, end) = (panel.column..panel.column + panel.columns, from + panel.columns);
             let bias = self.bias.map(|bias| &bias[columns]);
