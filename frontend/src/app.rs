@@ -72,7 +72,7 @@ fn Masthead() -> impl IntoView {
             <div class="mast-row">
                 <A href="/studio" attr:class="mast-name">
                     <svg class="icon" aria-hidden="true">
-                        <use_ href="/icons.svg#mark"></use_>
+                        <use_ href="#icon-mark"></use_>
                     </svg>
                     "Chapan"
                 </A>

@@ -1,4 +1,4 @@
-//! Icons from the one sprite, `style/icons.svg`. Always beside a word or on a labelled button, so never spoken.
+//! Icons from the one sprite, `style/icons.svg`, which `start.js` puts into the page: they are there when the server is not. Always beside a word or on a labelled button, so never spoken.
 
 use leptos::prelude::*;
 
@@ -6,7 +6,7 @@ use leptos::prelude::*;
 pub fn icon(name: &'static str) -> AnyView {
     view! {
         <svg class="icon" aria-hidden="true" focusable="false">
-            <use_ href=format!("/icons.svg#{name}")></use_>
+            <use_ href=format!("#icon-{name}")></use_>
         </svg>
     }
     .into_any()
@@ -16,7 +16,7 @@ pub fn icon(name: &'static str) -> AnyView {
 pub fn icon_of(name: impl Fn() -> &'static str + Send + Sync + 'static) -> AnyView {
     view! {
         <svg class="icon" aria-hidden="true" focusable="false">
-            <use_ href=move || format!("/icons.svg#{}", name())></use_>
+            <use_ href=move || format!("#icon-{}", name())></use_>
         </svg>
     }
     .into_any()

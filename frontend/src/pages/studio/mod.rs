@@ -22,6 +22,7 @@ use crate::{
     i18n::{t_string, use_i18n},
     state::{
         announce::Announcer,
+        connection::Connection,
         draft::{self, Draft},
         jobs::Jobs,
         pictures::Pictures,
@@ -107,6 +108,12 @@ fn order(jobs: Jobs) -> Order {
     let sending = RwSignal::new(0);
     let failure = RwSignal::new(None);
     let attempted = RwSignal::new(false);
+    // What failed because the server was gone is no news once it is back.
+    let connection = expect_context::<Connection>();
+    Effect::new(move |_| {
+        connection.returns();
+        failure.set(None);
+    });
     let generate = Callback::new(move |()| {
         if !draft.seed_fixed.get_untracked() {
             draft.seed.set(draft::roll().to_string());
