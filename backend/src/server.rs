@@ -24,8 +24,11 @@ use crate::store::{self, Store};
 /// How long a stop waits for open requests and for the step that is being computed.
 const STOP_WAITS: Duration = Duration::from_secs(20);
 
+/// How often jobs are looked for whose worker has fallen silent.
+const LOST_JOBS_EVERY: Duration = Duration::from_secs(10);
+
 /// How often old sessions are forgotten.
-const CLEAN_UP_EVERY: Duration = Duration::from_secs(3600);
+const OLD_SESSIONS_EVERY: Duration = Duration::from_hours(1);
 
 /// Why the server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -107,7 +110,7 @@ impl Server {
         let tasks = vec![
             tokio::spawn(worker.run(stopping.clone())),
             tokio::spawn(serve(listener, app.clone(), stopping.clone())),
-            tokio::spawn(clean_up(app.store.clone(), stopping)),
+            tokio::spawn(look_after(app.clone(), stopping)),
         ];
         Ok(Self { address, app, stop, tasks, _lock: lock })
     }
@@ -151,23 +154,29 @@ fn lock_data_folder(config: &ServerConfig) -> Result<File, StartError> {
 }
 
 async fn serve(listener: TcpListener, app: Arc<App>, mut stopping: watch::Receiver<bool>) {
-    let stopped = async move {
-        // An error means that the server is gone, which is a stop as well.
-        let _told = stopping.wait_for(|stop| *stop).await;
-    };
-    if let Err(error) = axum::serve(listener, api::router(app)).with_graceful_shutdown(stopped).await {
+    let stop = async move { stopped(&mut stopping).await };
+    if let Err(error) = axum::serve(listener, api::router(app)).with_graceful_shutdown(stop).await {
         tracing::error!(%error, "the listener failed");
     }
 }
 
-async fn clean_up(store: Store, mut stopping: watch::Receiver<bool>) {
+async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    // An error means that the server is gone, which is a stop as well.
+    let _told = stopping.wait_for(|stop| *stop).await;
+}
+
+/// Takes back lost jobs and forgets old sessions.
+async fn look_after(app: Arc<App>, mut stopping: watch::Receiver<bool>) {
+    let mut lost_jobs = tokio::time::interval(LOST_JOBS_EVERY);
+    let mut old_sessions = tokio::time::interval(OLD_SESSIONS_EVERY);
     loop {
-        if let Err(error) = store.delete_expired_sessions().await {
-            tracing::warn!(%error, "old sessions were not forgotten");
-        }
-        tokio::select! {
-            () = tokio::time::sleep(CLEAN_UP_EVERY) => {}
-            _ = stopping.wait_for(|stop| *stop) => return,
+        let done = tokio::select! {
+            _ = lost_jobs.tick() => app.queue.requeue_expired().await,
+            _ = old_sessions.tick() => app.store.delete_expired_sessions().await.map(|_| ()),
+            () = stopped(&mut stopping) => return,
+        };
+        if let Err(error) = done {
+            tracing::warn!(%error, "the server could not tidy up");
         }
     }
 }

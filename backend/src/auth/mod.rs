@@ -68,13 +68,12 @@ impl FromRequestParts<AppState> for CurrentUser {
         let session = parts.extensions.get::<Session>().cloned();
         let session = session.ok_or_else(|| ApiError::internal("the route has no session layer"))?;
         let known: Option<UserId> = session.get(USER_KEY).await.map_err(ApiError::internal)?;
-        let id = match known {
-            Some(id) => id,
-            None => {
-                let id = UserId::new(LOCAL_USER);
-                session.insert(USER_KEY, &id).await.map_err(ApiError::internal)?;
-                id
-            }
+        let id = if let Some(id) = known {
+            id
+        } else {
+            let id = UserId::new(LOCAL_USER);
+            session.insert(USER_KEY, &id).await.map_err(ApiError::internal)?;
+            id
         };
         // The row is read each time: a change of roles, or the end of an account, counts from the next request on.
         match app.store.user(&id).await? {

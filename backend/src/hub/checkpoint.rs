@@ -34,6 +34,9 @@ pub enum Error {
     },
 }
 
+/// What changes when a file does: its path, size and time of change.
+type Stamp = (PathBuf, u64, Option<SystemTime>);
+
 /// An installed text-to-image checkpoint.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
@@ -101,8 +104,7 @@ impl Checkpoint {
     /// SHA-256 over the bytes of the weight files, in the order of their names. Remembered as long as their sizes and
     /// times of change stay the same: a large model takes a minute to read.
     pub fn sha256(&self) -> Result<String, Error> {
-        static KNOWN: Mutex<BTreeMap<Vec<(PathBuf, u64, Option<SystemTime>)>, String>> =
-            Mutex::new(BTreeMap::new());
+        static KNOWN: Mutex<BTreeMap<Vec<Stamp>, String>> = Mutex::new(BTreeMap::new());
         let files = weight_files(&self.folder)?;
         let stamps = files.iter().map(|(path, size)| {
             let changed = fs::metadata(path).and_then(|entry| entry.modified()).ok();

@@ -69,7 +69,7 @@ impl<'a> Attempt<'a> {
             Ok(Some(change)) => queue.events.publish(&id, change),
             Ok(None) => {}
             Err(store::Error::LeaseLost { .. }) => {
-                tracing::warn!(job = %id, "another attempt has taken over")
+                tracing::warn!(job = %id, "another attempt has taken over");
             }
             // The row still says `running`; its lease will run out and the job will be done again.
             Err(error) => tracing::error!(job = %id, %error, "the end of the job could not be written"),
@@ -83,8 +83,8 @@ impl<'a> Attempt<'a> {
         let checkpoint = self.checkpoint().await?;
         let parameters = self.worker.queue.store.generation_parameters(&self.job.generation).await;
         let parameters = parameters
-            .map_err(|error| JobError::internal("the request could not be read", error))?
-            .ok_or_else(|| JobError::internal("the request is gone", "no row"))?;
+            .map_err(|error| JobError::internal("the request could not be read", &error))?
+            .ok_or_else(|| JobError::internal("the request is gone", &"no row"))?;
         let (reports, mut inbox) = mpsc::unbounded_channel();
         let stop = self.stop.clone();
         let device = self.worker.device.clone();
@@ -161,7 +161,7 @@ impl<'a> Attempt<'a> {
 
     fn crashed(&self, crash: &Crash) -> JobError {
         self.worker.queue.set_loaded(&self.worker.device, None);
-        JobError::internal("the engine stopped in the middle of this picture", crash)
+        JobError::internal("the engine stopped in the middle of this picture", &crash)
     }
 
     /// Picture first, then its row together with the end of the job: a row never names a file that is not there.

@@ -23,7 +23,7 @@ impl JobError {
     }
 
     /// A fault of ours: the owner reads that there was one, the log says which.
-    pub fn internal(message: &str, cause: impl ToString) -> Self {
+    pub fn internal(message: &str, cause: &dyn std::fmt::Display) -> Self {
         let hint = "try again; if it stays, give the job's id to whoever runs the server";
         let body = ErrorBody::new(ErrorCode::Internal, message).with_hint(hint);
         Self::Fail { body: Box::new(body), cause: Some(cause.to_string()) }

@@ -80,16 +80,15 @@ fn go_on(flow: Flow) -> Result<(), JobError> {
 
 /// The checkpoint's model, from memory if it is there and still the same on disk.
 fn loaded<'a>(bench: &'a mut Bench, checkpoint: &Checkpoint) -> Result<&'a Loaded, JobError> {
-    let unreadable = |error| JobError::internal("the model cannot be read", error);
+    let unreadable = |error: crate::hub::Error| JobError::internal("the model cannot be read", &error);
     let sha256 = checkpoint.sha256().map_err(unreadable)?;
     let at_hand = bench.loaded.take().filter(|held| held.id == checkpoint.id && held.sha256 == sha256);
-    let held = match at_hand {
-        Some(held) => held,
-        None => {
-            tracing::info!(model = %checkpoint.id, "loading");
-            let pipeline = StableDiffusionXl::load(&checkpoint.folder, &bench.device, bench.dtype)?;
-            Loaded { id: checkpoint.id.clone(), sha256, pipeline }
-        }
+    let held = if let Some(held) = at_hand {
+        held
+    } else {
+        tracing::info!(model = %checkpoint.id, "loading");
+        let pipeline = StableDiffusionXl::load(&checkpoint.folder, &bench.device, bench.dtype)?;
+        Loaded { id: checkpoint.id.clone(), sha256, pipeline }
     };
     Ok(bench.loaded.insert(held))
 }
@@ -120,5 +119,5 @@ fn record(
 
 fn png(picture: &Picture, record: &ImageRecord) -> Result<Vec<u8>, JobError> {
     encode_png(picture.width as u32, picture.height as u32, &picture.rgb, record)
-        .map_err(|error| JobError::internal("the picture could not be written", error))
+        .map_err(|error| JobError::internal("the picture could not be written", &error))
 }

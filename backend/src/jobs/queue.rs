@@ -148,8 +148,8 @@ impl Queue {
         self.running().remove(id);
     }
 
-    /// Takes back the jobs of workers that have fallen silent.
-    pub(super) async fn requeue_expired(&self) -> store::Result<()> {
+    /// Takes back the jobs of workers that have fallen silent. To be called now and then.
+    pub async fn requeue_expired(&self) -> store::Result<()> {
         let lost = self.store.requeue_expired().await?;
         for job in &lost {
             tracing::warn!(job = %job.id, attempt = job.attempt, state = ?job.status, "a worker fell silent");

@@ -16,9 +16,6 @@ use crate::store::{Claim, Claimed};
 /// How long a worker may be silent before its job is given to another.
 pub(super) const LEASE_MS: i64 = 60_000;
 
-/// How often a worker without work looks for jobs that others lost. New jobs ring a bell.
-const IDLE_LOOK: Duration = Duration::from_secs(10);
-
 /// How long a worker waits after a fault of the database.
 const AFTER_A_FAULT: Duration = Duration::from_secs(1);
 
@@ -44,7 +41,12 @@ impl Worker {
         while !*stop.borrow() {
             match self.claim().await {
                 Ok(Some(claimed)) => Attempt::new(&self, claimed).run(&mut stop).await,
-                Ok(None) => self.idle(&mut stop).await,
+                Ok(None) => {
+                    tokio::select! {
+                        () = self.queue.bell.notified() => {}
+                        _ = stop.changed() => {}
+                    }
+                }
                 Err(error) => {
                     tracing::error!(%error, "no job could be claimed");
                     tokio::select! {
@@ -60,18 +62,6 @@ impl Worker {
         let loaded = self.queue.loaded_on(&self.device);
         let claim = Claim { worker: &self.device, loaded: loaded.as_ref(), until_ms: self.lease_end() };
         self.queue.store.claim(&claim).await
-    }
-
-    async fn idle(&self, stop: &mut watch::Receiver<bool>) {
-        tokio::select! {
-            () = self.queue.bell.notified() => {}
-            _ = stop.changed() => {}
-            () = tokio::time::sleep(IDLE_LOOK) => {
-                if let Err(error) = self.queue.requeue_expired().await {
-                    tracing::error!(%error, "lost jobs could not be taken back");
-                }
-            }
-        }
     }
 
     pub(super) fn lease_end(&self) -> i64 {

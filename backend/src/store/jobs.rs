@@ -205,10 +205,10 @@ impl Store {
         .await
     }
 
-    async fn while_leased<'q>(
+    async fn while_leased(
         &self,
         lease: &Lease,
-        query: sqlx::query::Query<'q, sqlx::Sqlite, <sqlx::Sqlite as sqlx::Database>::Arguments>,
+        query: sqlx::query::Query<'_, sqlx::Sqlite, <sqlx::Sqlite as sqlx::Database>::Arguments>,
     ) -> Result<bool> {
         match query.fetch_optional(&self.writer).await? {
             Some(row) => Ok(row.try_get::<i64, _>("cancel_requested")? != 0),
