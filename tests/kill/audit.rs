@@ -29,8 +29,16 @@ fn check(name: &'static str, faults: Vec<String>) -> Check {
     Check { name, fault }
 }
 
+/// What the audit found, and how much there was to find.
+pub struct Audit {
+    /// The checks, in the order of the report.
+    pub checks: Vec<Check>,
+    /// Jobs that were running when the server was killed, and were started again.
+    pub interrupted: usize,
+}
+
 /// Starts the server once more, waits until its queue is empty, and compares with what was promised.
-pub fn audit(data_dir: &Path, ledger: &Ledger) -> Vec<Check> {
+pub fn audit(data_dir: &Path, ledger: &Ledger) -> Audit {
     let mut server = Server::start(data_dir, Models::Tiny);
     let client = Client::new(&server.address);
     let mut lost = Vec::new();
@@ -59,7 +67,7 @@ pub fn audit(data_dir: &Path, ledger: &Ledger) -> Vec<Check> {
     } else {
         vec![format!("{} jobs, {promised} promised and {} in doubt", books.jobs, ledger.doubted)]
     };
-    vec![
+    let checks = vec![
         check("every_request_was_accepted", loaded),
         check("no_accepted_job_is_lost", lost),
         check("a_finished_job_keeps_its_picture", changed),
@@ -69,7 +77,8 @@ pub fn audit(data_dir: &Path, ledger: &Ledger) -> Vec<Check> {
         check("nothing_is_left_over", books.left_over),
         check("the_database_is_whole", books.damage),
         check("every_picture_has_its_file", missing_files(data_dir, &books.hashes)),
-    ]
+    ];
+    Audit { checks, interrupted: books.interrupted }
 }
 
 /// Waits for a job's end; its picture, or why there is none.
@@ -108,6 +117,7 @@ fn unequal_pictures(client: &Client, ledger: &Ledger, images: &BTreeMap<String, 
 
 struct Books {
     jobs: usize,
+    interrupted: usize,
     twice: Vec<String>,
     left_over: Vec<String>,
     damage: Vec<String>,
@@ -130,6 +140,7 @@ fn books(data_dir: &Path) -> Books {
         };
         Books {
             jobs: texts("SELECT id FROM jobs").await.len(),
+            interrupted: texts("SELECT id FROM jobs WHERE attempts > 1").await.len(),
             twice: texts("SELECT generation_id FROM images GROUP BY generation_id HAVING count(*) > 1").await,
             left_over: texts(
                 "SELECT id || ' is ' || state FROM jobs WHERE state <> 'succeeded' \

@@ -71,7 +71,8 @@ fn run(options: &Options) -> ExitCode {
             ledger.doubted
         ));
     }
-    let checks = audit::audit(&data_dir, &ledger);
+    let audit::Audit { checks, interrupted } = audit::audit(&data_dir, &ledger);
+    say(&format!("{interrupted} jobs were interrupted and started again"));
     let failed = checks.iter().filter(|check| check.fault.is_some()).count();
     for check in &checks {
         match &check.fault {

@@ -15,11 +15,12 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Asks cargo; the lock file is enough, so no network is needed.
-    pub fn of_workspace() -> Self {
+    /// Asks cargo, for every platform at once or for one; the lock file is enough, so no network is needed.
+    pub fn of_workspace(platform: Option<&str>) -> Self {
         let cargo = Command::new(env!("CARGO"))
             .current_dir(tree::root())
             .args(["metadata", "--format-version", "1", "--locked"])
+            .args(platform.into_iter().flat_map(|platform| ["--filter-platform", platform]))
             .output()
             .expect("cargo runs");
         assert!(cargo.status.success(), "{}", String::from_utf8_lossy(&cargo.stderr));
@@ -81,7 +82,7 @@ const ALLOWED: [(&str, &[&str]); 6] = [
     ("chapan", &["chapan-api", "chapan-metrics", "chapan-engine", "chapan-world"]),
 ];
 
-pub fn shared_crates(graph: &Graph) -> Vec<Finding> {
+pub fn directions(graph: &Graph) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut fault =
         |package: &str, what: String| findings.push(Finding { path: package.to_owned(), line: 1, what });
@@ -95,16 +96,25 @@ pub fn shared_crates(graph: &Graph) -> Vec<Finding> {
                 fault(package, format!("must not depend on {other}"));
             }
         }
-        if package != "chapan" {
-            for heavy in SERVER_ONLY.iter().filter(|name| reached.contains(*name)) {
-                fault(package, format!("must not depend on {heavy}, at any distance"));
-            }
-        }
         for banned in NOWHERE.iter().filter(|name| reached.contains(*name)) {
             fault(package, format!("must not depend on {banned}"));
         }
     }
     findings
+}
+
+/// The shared crates on any platform, and what the browser loads on its own.
+pub fn light_crates(graph: &Graph, packages: &[&str]) -> Vec<Finding> {
+    let heavy = packages.iter().flat_map(|package| {
+        let reached = graph.reach(package);
+        let heavy = SERVER_ONLY.iter().filter(move |name| reached.contains(*name));
+        heavy.map(|name| Finding {
+            path: (*package).to_owned(),
+            line: 1,
+            what: format!("must not depend on {name}, at any distance"),
+        })
+    });
+    heavy.collect()
 }
 
 /// Rooms of the server with the rooms they may import. `config`, `clock` and `ids` are known to all; `auth` answers in the
@@ -180,11 +190,15 @@ mod tests {
 
     #[test]
     fn forbidden_crates_are_found_at_any_distance() {
-        assert_eq!(shared_crates(&graph(&[("chapan-engine", &["chapan-metrics", "rayon"])])), []);
-        assert_eq!(shared_crates(&graph(&[("chapan-api", &["x"]), ("x", &["tokio"])])).len(), 1);
-        assert_eq!(shared_crates(&graph(&[("chapan-world", &["chapan-engine"])])).len(), 1);
-        assert_eq!(shared_crates(&graph(&[("chapan-web", &["chapan"])])).len(), 1);
-        assert_eq!(shared_crates(&graph(&[("chapan-engine", &["candle-transformers"])])).len(), 1);
+        assert_eq!(directions(&graph(&[("chapan-engine", &["chapan-metrics", "rayon"])])), []);
+        assert_eq!(
+            light_crates(&graph(&[("chapan-api", &["x"]), ("x", &["tokio"])]), &["chapan-api"]).len(),
+            1
+        );
+        assert_eq!(light_crates(&graph(&[("chapan-api", &["x"])]), &["chapan-api"]), []);
+        assert_eq!(directions(&graph(&[("chapan-world", &["chapan-engine"])])).len(), 1);
+        assert_eq!(directions(&graph(&[("chapan-web", &["chapan"])])).len(), 1);
+        assert_eq!(directions(&graph(&[("chapan-engine", &["candle-transformers"])])).len(), 1);
     }
 
     #[test]
