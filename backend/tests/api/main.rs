@@ -2,6 +2,7 @@
 //!
 //! Handlers are called through the real router with real rows. Where a test needs a job to stay where it is, no worker
 //! runs; where it needs a picture, the whole server runs with a tiny model.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first thing that is not there")]
 
 mod events;
 mod generations;

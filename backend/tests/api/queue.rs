@@ -81,7 +81,7 @@ fn denoising(step: u32) -> Place {
     Place { phase: JobPhase::Denoising, step }
 }
 
-fn is_lost<T: std::fmt::Debug>(written: Result<T, Error>) -> bool {
+fn is_lost<T: std::fmt::Debug>(written: &Result<T, Error>) -> bool {
     matches!(written, Err(Error::LeaseLost { .. }))
 }
 
@@ -153,17 +153,17 @@ async fn a_worker_that_was_cut_off_cannot_write_any_more() {
     assert!(quick.lease.token > slow.lease.token);
 
     let error = ErrorBody::new(ErrorCode::Internal, "late");
-    assert!(is_lost(rows.store.record_progress(&slow.lease, denoising(3), 0).await));
-    assert!(is_lost(rows.store.renew_lease(&slow.lease, 0).await));
-    assert!(is_lost(rows.store.succeed(&slow.lease, &rows.image(&slow)).await));
-    assert!(is_lost(rows.store.fail(&slow.lease, &error).await));
-    assert!(is_lost(rows.store.finish_cancelled(&slow.lease).await));
-    assert!(is_lost(rows.store.release(&slow.lease).await));
+    assert!(is_lost(&rows.store.record_progress(&slow.lease, denoising(3), 0).await));
+    assert!(is_lost(&rows.store.renew_lease(&slow.lease, 0).await));
+    assert!(is_lost(&rows.store.succeed(&slow.lease, &rows.image(&slow)).await));
+    assert!(is_lost(&rows.store.fail(&slow.lease, &error).await));
+    assert!(is_lost(&rows.store.finish_cancelled(&slow.lease).await));
+    assert!(is_lost(&rows.store.release(&slow.lease).await));
     assert_eq!(rows.status("ana", &slow.job.id).await, JobStatus::Running, "the newer attempt goes on");
 
     let image = rows.image(&quick);
     rows.store.succeed(&quick.lease, &image).await.unwrap();
-    assert!(is_lost(rows.store.succeed(&quick.lease, &rows.image(&quick)).await), "a job completes once");
+    assert!(is_lost(&rows.store.succeed(&quick.lease, &rows.image(&quick)).await), "a job completes once");
     let images = rows.store.images(&UserId::new("ana"), None, false, 10).await.unwrap();
     assert_eq!(images.iter().map(|row| row.id.clone()).collect::<Vec<_>>(), [image.id]);
 }
@@ -208,7 +208,7 @@ async fn after_a_restart_the_job_waits_again_and_its_events_count_on() {
     let lost = store.recover().await.unwrap();
     assert_eq!((lost[0].id.clone(), lost[0].status), (job.clone(), JobStatus::Queued));
     assert!(lost[0].seq > before.job.seq + 1000, "no reader has seen a later number");
-    assert!(is_lost(store.succeed(&before.lease, &rows.image(&before)).await), "a zombie stays dead");
+    assert!(is_lost(&store.succeed(&before.lease, &rows.image(&before)).await), "a zombie stays dead");
     assert_eq!(store.integrity().await.unwrap(), "ok");
 }
 
