@@ -16,14 +16,18 @@ pub fn kill(project: &Project) -> Result<Findings> {
 }
 
 /// `cargo xtask kill [--rounds N] [--seed S]`.
-///
-/// `binary` is the server's own smoke test, named because cargo builds a program only for the tests of its own crate;
-/// `--workspace` keeps the features, and so the compiled dependencies, those of the step before.
 pub fn kill_rounds(project: &Project, options: &[String]) -> Result<Findings> {
-    let mut build = project.cargo();
-    process::run(build.args(["test", "--workspace", "--locked", "--no-run", "--test", "binary"]))?;
+    build_program(project)?;
     let mut cargo = project.cargo();
     counted(cargo.args(["test", "--workspace", "--locked", "--test", "kill", "--"]).args(options))
+}
+
+/// Builds `target/debug/chapan` for tests of other crates that start it.
+///
+/// Cargo builds a program only with the tests of its own crate, so those of the command line are named;
+/// `--workspace` keeps the features, and so the compiled dependencies, those of the other steps.
+pub fn build_program(project: &Project) -> Result {
+    process::run(project.cargo().args(["test", "--workspace", "--locked", "--no-run", "--test", "cli"]))
 }
 
 /// Runs a test command and turns its summary lines into findings.

@@ -22,6 +22,7 @@ pub fn e2e(project: &Project) -> Result<Findings> {
 pub fn e2e_filtered(project: &Project, words: &[String]) -> Result<Findings> {
     let browser = browser::ensure()?;
     let dist = web::build(project)?;
+    native::build_program(project)?;
     let mut cargo = project.cargo();
     cargo
         .env("CHAPAN_E2E_DIST", dist)
