@@ -85,6 +85,7 @@ def main():
     parser.add_argument("--guidance", type=float, default=4.0)
     parser.add_argument("--batch", type=int, default=25)
     parser.add_argument("--quick", action="store_true", help="prompts only, UNet in bfloat16")
+    parser.add_argument("--without-prompts", action="store_true", help="everything but generated pictures")
     parser.add_argument("--write", type=Path, help="also write the figures as JSON")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -108,6 +109,10 @@ def main():
         show("clip zero-shot", figures["clip_zero_shot"], dict.fromkeys(GROUPS, 0.9))
         figures["clip_retrieval"] = retrieval(say, tokenizer, images, held)
         print("clip R@1 of 1,000: picture to text {:.3f}, text to picture {:.3f}".format(*figures["clip_retrieval"]))
+    if options.write:
+        options.write.write_text(json.dumps(figures, indent=1) + "\n")
+    if options.without_prompts:
+        return
     count = options.prompts or options.scenes
     prompts = [record["full_caption"] for record in held.records[:count]]
     pictures = generate(pipe, prompts, options.steps, options.guidance, options.batch, options.quick)
