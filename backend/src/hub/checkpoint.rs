@@ -189,7 +189,7 @@ fn first_format(file: &Path) -> &'static str {
     use std::io::Read;
     // The header begins with `{"name":{"dtype":"F16",...`, after eight bytes of length and perhaps some metadata.
     let mut start = Vec::new();
-    let read = fs::File::open(file).and_then(|file| file.take(1 << 16).read_to_end(&mut start));
+    let read = fs::File::open(file).and_then(|file| file.take(4096).read_to_end(&mut start));
     let text = String::from_utf8_lossy(&start);
     let dtype = text.split_once("\"dtype\":\"").map(|(_, rest)| rest.split('"').next().unwrap_or_default());
     match (read, dtype) {
