@@ -1,6 +1,7 @@
 //! The engine against the reference libraries, on small fixtures whose generators are in `tests/reference`.
 
 mod layers;
+mod mini;
 mod networks;
 mod pipelines;
 mod schedulers;
