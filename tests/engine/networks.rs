@@ -19,7 +19,7 @@ const TOLERANCE: f64 = 5e-6;
 /// Compares and says which tensor is how far off.
 fn assert_close(what: &str, got: &Tensor, expected: &Tensor) {
     let distance = relative_l2(got, expected);
-    println!("{what}: {distance:.2e}");
+    eprintln!("{what}: {distance:.2e}");
     assert!(distance <= TOLERANCE, "{what} is {distance:.2e} away");
 }
 
