@@ -28,17 +28,7 @@ pub fn e2e_filtered(project: &Project, words: &[String]) -> Result<Findings> {
         .env("CHAPAN_E2E_DIST", dist)
         .env("CHAPAN_E2E_CHROMIUM", browser.chromium)
         .env("CHAPAN_E2E_DRIVER", browser.driver)
-        .args([
-            "test",
-            "--workspace",
-            "--locked",
-            "--no-fail-fast",
-            "--test",
-            "binary",
-            "--test",
-            "e2e",
-            "--",
-        ])
+        .args(["test", "--workspace", "--locked", "--no-fail-fast", "--test", "e2e", "--"])
         // One story at a time: each has a browser and a model of its own.
         .args(["--test-threads", "1"])
         .args(words);
