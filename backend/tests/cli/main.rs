@@ -2,6 +2,7 @@
 //!
 //! Being here also makes cargo build the program whenever the tests are built: the browser and the kill stories of the
 //! integration crate start it.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first thing that is not there")]
 
 mod generate;
 mod places;
