@@ -11,7 +11,8 @@ const PROMPT: &str = "a smiling man, round face, thin mustache, orange chapan ro
 #[test]
 fn a_prompt_becomes_a_picture_step_by_step() {
     let visit = Visit::to("/");
-    visit.describe(PROMPT, 20);
+    // Long enough that a fast machine is still at it when the third look is taken.
+    visit.describe(PROMPT, 150);
     visit.generate();
     let first = visit.step_seen();
     let drawn = visit.words.fill("studio.preview_of", &[("prompt", PROMPT)]);
@@ -26,7 +27,7 @@ fn a_prompt_becomes_a_picture_step_by_step() {
     assert_eq!(pictures.len(), 1);
     let seed = pictures[0]["record"]["seed"].to_string();
     visit.browser.see(&format!("{} {seed}", visit.says("studio.seed")));
-    assert_eq!(pictures[0]["record"]["num_inference_steps"], 20);
+    assert_eq!(pictures[0]["record"]["num_inference_steps"], 150);
     visit.no_faults();
 }
 
@@ -61,7 +62,7 @@ fn escape_cancels_too() {
 #[test]
 fn a_reload_in_the_middle_loses_nothing() {
     let visit = Visit::to("/studio");
-    visit.describe(PROMPT, 60);
+    visit.describe(PROMPT, 150);
     visit.generate();
     let before = visit.step_seen();
     let place = visit.browser.place();
@@ -119,7 +120,7 @@ fn wrong_input_says_what_to_do() {
 #[test]
 fn several_jobs_wait_in_line() {
     let visit = Visit::to("/studio");
-    visit.describe(PROMPT, 40);
+    visit.describe(PROMPT, 150);
     visit.generate();
     visit.step_seen();
     visit.describe("a hotel room with a red bed", 3);

@@ -151,7 +151,10 @@ mod tests {
         }
     }
 
-    fn texts(file: &[u8]) -> (Vec<(String, String)>, Vec<(String, String)>, Vec<u8>) {
+    /// Keywords and texts of one kind of chunk.
+    type Texts = Vec<(String, String)>;
+
+    fn texts(file: &[u8]) -> (Texts, Texts, Vec<u8>) {
         let mut reader = png::Decoder::new(std::io::Cursor::new(file)).read_info().unwrap();
         let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
         reader.next_frame(&mut pixels).unwrap();

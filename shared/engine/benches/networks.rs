@@ -52,7 +52,7 @@ fn draw(seed: u64, shape: &[usize]) -> Tensor {
 }
 
 fn main() {
-    let rounds = std::env::args().filter_map(|arg| arg.parse().ok()).next().unwrap_or(20);
+    let rounds = std::env::args().find_map(|arg| arg.parse().ok()).unwrap_or(20);
     let (config, weights) = component("unet");
     let config: UnetConfig = parse_config("unet", &config).expect("the model is sound");
     let unet = UNet2DConditionModel::load(&weights.root(), &config).expect("the model is sound");

@@ -2,6 +2,7 @@
 //!
 //! Where a length is absurd (2^63), a loader that allocated before it checked would abort this test program.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -151,7 +152,7 @@ fn dimensions_that_overflow_are_refused() {
 fn a_million_tensors_are_refused() {
     let mut header = String::from("{");
     for index in 0..1_000_000 {
-        header.push_str(&format!(r#""{index}":{{"dtype":"F32","shape":[0],"data_offsets":[0,0]}},"#));
+        write!(header, r#""{index}":{{"dtype":"F32","shape":[0],"data_offsets":[0,0]}},"#).unwrap();
     }
     header.pop();
     header.push('}');
@@ -361,7 +362,7 @@ fn an_index_and_its_shards_must_agree() {
             [("w", 1), ("v", 2)].map(|(name, n)| {
                 (name.to_owned(), candle_core::Tensor::zeros(n, DType::F32, &Device::Cpu).unwrap())
             }),
-            &Default::default(),
+            &std::collections::BTreeMap::default(),
         )
         .unwrap(),
     );
