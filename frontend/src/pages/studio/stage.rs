@@ -68,7 +68,7 @@ fn Invitation() -> impl IntoView {
     let draft = expect_context::<Draft>();
     let examples = [
         "a smiling man, round face, thin mustache, orange chapan robe, steppe background, flat style",
-        "a woman with braided hair, blue dress, yurt background, pastel style",
+        "an old man with a full beard, blue robe, yurt background, pastel style",
         "a hotel room with a red bed, blue wall, a lamp and a plant",
     ];
     view! {
