@@ -18,7 +18,8 @@ use crate::config::ServerConfig;
 use crate::events::Events;
 use crate::files::{self, Blobs};
 use crate::hub::Catalog;
-use crate::jobs::{DeviceError, DeviceThread, Queue, Worker, open_device};
+use crate::hub::remote::{HubOptions, PUBLIC_HUB};
+use crate::jobs::{DeviceError, DeviceThread, Downloads, Queue, Worker, open_device};
 use crate::store::{self, Store};
 
 /// How long a stop waits for open requests and for the step that is being computed.
@@ -105,8 +106,23 @@ impl Server {
             catalog: catalog.clone(),
             clock: clock.clone(),
         };
-        let app =
-            Arc::new(App { config, clock, store, blobs, catalog, events, queue, stopping: stopping.clone() });
+        let hub = HubOptions {
+            endpoint: config.hub_endpoint.clone().unwrap_or_else(|| PUBLIC_HUB.to_owned()),
+            token: config.hub_token.clone(),
+        };
+        let downloads = Arc::new(Downloads::new(hub, config.data_dir.join("models")));
+        let stopping_too = stopping.clone();
+        let app = Arc::new(App {
+            config,
+            clock,
+            store,
+            blobs,
+            catalog,
+            events,
+            queue,
+            downloads,
+            stopping: stopping_too,
+        });
         let tasks = vec![
             tokio::spawn(worker.run(stopping.clone())),
             tokio::spawn(serve(listener, app.clone(), stopping.clone())),
@@ -129,6 +145,7 @@ impl Server {
     pub async fn stop(self) {
         // All receivers live in the tasks below; if they are gone, there is nobody to tell.
         let _told = self.stop.send(true);
+        self.app.downloads.stop_all();
         for task in self.tasks {
             let abort = task.abort_handle();
             if tokio::time::timeout(STOP_WAITS, task).await.is_err() {

@@ -51,6 +51,11 @@ impl ApiError {
         Self { body: Box::new(ErrorBody::invalid(fields)), cause: None }
     }
 
+    /// A failure that another room has put into words.
+    pub fn from_body(body: Box<ErrorBody>) -> Self {
+        Self { body, cause: None }
+    }
+
     /// Something that does not exist, or belongs to somebody else: the answer is the same.
     pub fn not_found(noun: &str, id: impl fmt::Display) -> Self {
         // An address can be long and hold anything; the answer repeats no more than an identifier's length of it.

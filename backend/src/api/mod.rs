@@ -4,6 +4,7 @@
 //! room knows of no SQL and of no engine.
 
 mod docs;
+mod downloads;
 mod error;
 mod extract;
 mod generations;
@@ -38,7 +39,7 @@ use crate::config::ServerConfig;
 use crate::events::Events;
 use crate::files::Blobs;
 use crate::hub::Catalog;
-use crate::jobs::Queue;
+use crate::jobs::{Downloads, Queue};
 use crate::store::Store;
 
 pub use error::{ApiError, ApiResult};
@@ -63,6 +64,8 @@ pub struct App {
     pub events: Arc<Events>,
     /// The way to the workers.
     pub queue: Arc<Queue>,
+    /// Models on their way here.
+    pub downloads: Arc<Downloads>,
     /// Turns true when the server stops.
     pub stopping: watch::Receiver<bool>,
 }
@@ -99,6 +102,9 @@ fn described_routes() -> OpenApiRouter<AppState> {
         .routes(routes!(health::show_health))
         .routes(routes!(users::show_me))
         .routes(routes!(models::list_models))
+        .routes(routes!(downloads::list_downloads, downloads::create_download))
+        .routes(routes!(downloads::stop_download))
+        .routes(routes!(downloads::delete_download))
         .routes(routes!(generations::create_generation, generations::list_generations))
         .routes(routes!(generations::show_generation))
         .routes(routes!(jobs::list_jobs))

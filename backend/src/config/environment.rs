@@ -1,16 +1,22 @@
 //! The process environment, read once and passed on.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
-/// The variables that the program looks at.
-#[derive(Clone, Debug, Default)]
+use super::Secret;
+
+/// The variables that the program looks at. Its `Debug` names them without their values: some are secrets.
+#[derive(Clone, Default)]
 pub struct Environment(BTreeMap<String, String>);
 
 impl Environment {
     /// The variables of this process. Names and values that are not Unicode are left out.
     pub fn from_process() -> Self {
-        let known = |name: &str| name.starts_with("CHAPAN_") || matches!(name, "HOME" | "XDG_DATA_HOME");
+        let known = |name: &str| {
+            name.starts_with("CHAPAN_")
+                || matches!(name, "HOME" | "XDG_DATA_HOME" | "HF_TOKEN" | "HF_ENDPOINT")
+        };
         let pairs = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .filter(|(name, value)| known(name) && !value.is_empty());
@@ -30,5 +36,16 @@ impl Environment {
     /// The value of a variable that holds a path.
     pub fn path(&self, name: &str) -> Option<PathBuf> {
         self.get(name).map(PathBuf::from)
+    }
+
+    /// The value of a variable that holds a secret.
+    pub fn secret(&self, name: &str) -> Option<Secret> {
+        self.get(name).and_then(Secret::new)
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
     }
 }

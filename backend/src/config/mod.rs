@@ -4,8 +4,10 @@
 
 mod environment;
 mod folders;
+mod secret;
 mod server;
 
 pub use environment::Environment;
 pub use folders::{assets_folders, default_data_dir};
+pub use secret::Secret;
 pub use server::{ConfigError, DEFAULT_PORT, ServerConfig, ServerFlags};

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use super::{Environment, assets_folders, default_data_dir};
+use super::{Environment, Secret, assets_folders, default_data_dir};
 
 /// The port when none is named.
 pub const DEFAULT_PORT: u16 = 8080;
@@ -40,6 +40,10 @@ pub struct ServerConfig {
     pub device: String,
     /// Memory that a job may plan with, in bytes; absent means what the machine has.
     pub memory_limit_bytes: Option<u64>,
+    /// Address of the hub that models are fetched from; absent means the public one.
+    pub hub_endpoint: Option<String>,
+    /// Token for the hub.
+    pub hub_token: Option<Secret>,
 }
 
 /// A configuration that cannot be used.
@@ -99,6 +103,8 @@ impl ServerConfig {
             models_dirs,
             device: device.unwrap_or_else(|| "auto".to_owned()),
             memory_limit_bytes: megabytes.map(|mb| mb.saturating_mul(1 << 20)),
+            hub_endpoint: environment.get("HF_ENDPOINT").map(str::to_owned),
+            hub_token: environment.secret("HF_TOKEN"),
         })
     }
 }

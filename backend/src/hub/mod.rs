@@ -5,6 +5,7 @@
 
 mod catalog;
 mod checkpoint;
+pub mod remote;
 
 pub use catalog::Catalog;
 pub use checkpoint::{Checkpoint, Error};

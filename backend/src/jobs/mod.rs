@@ -6,6 +6,7 @@
 
 mod attempt;
 mod device;
+mod downloads;
 mod error;
 mod generation;
 mod memory;
@@ -14,6 +15,7 @@ mod queue;
 mod worker;
 
 pub use device::{Bench, Crash, DeviceError, DeviceThread, Loaded, open_device};
+pub use downloads::Downloads;
 pub use error::JobError;
 pub use memory::available_memory_bytes;
 pub use queue::Queue;

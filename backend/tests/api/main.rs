@@ -4,8 +4,10 @@
 //! runs; where it needs a picture, the whole server runs with a tiny model.
 #![expect(clippy::unwrap_used, reason = "a test stops at the first thing that is not there")]
 
+mod downloads;
 mod events;
 mod generations;
+mod hub;
 mod images;
 mod jobs;
 mod lessons;

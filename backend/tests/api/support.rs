@@ -13,7 +13,8 @@ use chapan::config::ServerConfig;
 use chapan::events::Events;
 use chapan::files::Blobs;
 use chapan::hub::Catalog;
-use chapan::jobs::Queue;
+use chapan::hub::remote::{HubOptions, PUBLIC_HUB};
+use chapan::jobs::{Downloads, Queue};
 use chapan::store::{Claim, Claimed, NewImage, SessionStore, Store, UserRow};
 use chapan_api::error::ErrorBody;
 use chapan_api::id::{ImageId, ModelId, UserId};
@@ -45,6 +46,8 @@ pub fn config(data_dir: &Path) -> ServerConfig {
         models_dirs: vec![models_dir()],
         device: "cpu".to_owned(),
         memory_limit_bytes: Some(1 << 40),
+        hub_endpoint: None,
+        hub_token: None,
     }
 }
 
@@ -75,6 +78,13 @@ impl Studio {
         let app = Arc::new(App {
             blobs: Blobs::in_folder(&folder.path().join("blobs")).unwrap(),
             catalog: Catalog::new(config.models_dirs.clone()),
+            downloads: Arc::new(Downloads::new(
+                HubOptions {
+                    endpoint: config.hub_endpoint.clone().unwrap_or_else(|| PUBLIC_HUB.to_owned()),
+                    token: config.hub_token.clone(),
+                },
+                config.data_dir.join("models"),
+            )),
             config,
             clock: clock.clone(),
             store,

@@ -1,6 +1,7 @@
 //! The one typed client: a file per noun, each a list of routes. It knows the wire and nothing of pages.
 
 mod client;
+pub mod download;
 pub mod generation;
 pub mod image;
 pub mod job;

@@ -43,6 +43,8 @@ ids! {
     UserId,
     /// A piece of work in the queue.
     JobId,
+    /// A model on its way from a hub.
+    DownloadId,
     /// One request for pictures and what came of it.
     GenerationId,
     /// A stored picture.

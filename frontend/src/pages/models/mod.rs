@@ -1,5 +1,7 @@
 //! The models: what is installed, how large it is, what it was made for.
 
+mod downloads;
+
 use chapan_api::model::ModelView;
 use leptos::prelude::*;
 use leptos_router::{NavigateOptions, hooks::use_navigate};
@@ -49,6 +51,7 @@ pub fn ModelsPage() -> impl IntoView {
                 }
             }}
             <p class="sheet-words">{move || t_string!(i18n, models.add)}</p>
+            <downloads::DownloadsPart />
         </div>
     }
 }

@@ -1,8 +1,10 @@
-//! `chapan models`: what is installed.
+//! `chapan models`: what is installed; `chapan models download`: more from the hub.
+
+mod download;
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::installed::{Installed, model_folders};
@@ -12,17 +14,27 @@ use crate::hub::{Catalog, Checkpoint};
 
 /// Options of `chapan models`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "Examples:
   chapan models
   chapan models --json | jq -r '.[].id'
+  chapan models download stabilityai/stable-diffusion-xl-base-1.0
 A model is a folder in diffusers layout below `assets/models` or the data folder's `models`; its id is the folder's name.")]
 pub struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// The studio's data folder, whose `models` are listed too [default: the user's own]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Report as JSON.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Fetch a model or a LoRA from the hub
+    Download(download::Arguments),
 }
 
 #[derive(Serialize)]
@@ -41,6 +53,9 @@ struct Row {
 
 /// Lists the models.
 pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failure> {
+    if let Some(Command::Download(arguments)) = &arguments.command {
+        return download::run(arguments, environment);
+    }
     let folders = model_folders(arguments.data_dir.as_deref(), environment);
     let rows: Vec<Row> =
         Catalog::new(folders.clone()).models().into_iter().map(row).collect::<Result<_, _>>()?;
