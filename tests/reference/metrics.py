@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFilter
 from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structural_similarity
 
 OUTPUT = Path(__file__).resolve().parents[1] / "fixtures" / "metrics.json"
@@ -71,11 +71,21 @@ def resizes():
                    "filter": name, "result": bytes(result).hex()}
 
 
+def blurs():
+    for seed, width, height, radius in [
+        (30, 23, 17, 1), (31, 23, 17, 4), (32, 9, 30, 2.5), (33, 40, 3, 12), (34, 1, 7, 3), (35, 7, 1, 0.3), (36, 5, 6, 40), (37, 16, 16, 0.9), (38, 12, 8, 300),
+    ]:
+        image = Image.fromarray(picture(seed, width, height, 1, False))
+        result = image.filter(ImageFilter.GaussianBlur(radius))
+        yield {"seed": seed, "width": width, "height": height, "radius": radius, "result": result.tobytes().hex()}
+
+
 def main():
     grey = Image.fromarray(picture(19, 32, 16, 3, False)).convert("L")
     fixture = {
         "comparisons": list(comparisons()),
         "resizes": list(resizes()),
+        "blurs": list(blurs()),
         "luma": {"seed": 19, "width": 32, "height": 16, "result": grey.tobytes().hex()},
     }
     OUTPUT.write_text(json.dumps(fixture, indent=1) + "\n")

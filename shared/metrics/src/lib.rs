@@ -4,6 +4,7 @@
 //! Nothing here reads files, knows models or keeps state. Pictures are 8-bit or floating-point rows from the top with
 //! interleaved channels; sums are kept in `f64`. One measure a file, each with its formula and where it comes from.
 
+pub mod blur;
 pub mod difference;
 pub mod error;
 pub mod luma;
@@ -14,6 +15,7 @@ pub mod ssim;
 pub mod statistics;
 pub mod zero_shot;
 
+pub use blur::gaussian_blur;
 pub use difference::{mse, psnr};
 pub use error::MetricError;
 pub use luma::luma;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{Filter, Size, Window, luma, mse, psnr, resize, ssim};
+use crate::{Filter, Size, Window, gaussian_blur, luma, mse, psnr, resize, ssim};
 
 fn fixture() -> Value {
     serde_json::from_str(include_str!("../../../tests/fixtures/metrics.json")).unwrap()
@@ -76,6 +76,20 @@ fn resizing_equals_pillow_to_the_byte() {
         let pixels = picture(case["seed"].as_u64().unwrap(), size, channels, false);
         let resized = resize(&pixels, size, channels, target, filter).unwrap();
         assert_eq!(resized, bytes(&case["result"]), "{size:?} to {target:?} by {filter:?}");
+    }
+}
+
+#[test]
+fn blurring_equals_pillow_to_the_byte() {
+    let fixture = fixture();
+    let cases = fixture["blurs"].as_array().unwrap();
+    assert!(cases.len() >= 9);
+    for case in cases {
+        let size = (side(case, "width"), side(case, "height"));
+        let radius = case["radius"].as_f64().unwrap() as f32;
+        let pixels = picture(case["seed"].as_u64().unwrap(), size, 1, false);
+        let blurred = gaussian_blur(&pixels, size, radius).unwrap();
+        assert_eq!(blurred, bytes(&case["result"]), "{size:?} by {radius}");
     }
 }
 
