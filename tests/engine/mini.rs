@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::PathBuf;
 
-use chapan_engine::pipelines::{Picture, Silent, StableDiffusionXl, TextToImageParams};
+use chapan_engine::pipelines::{GenerationParams, Picture, Silent, StableDiffusionXl};
 use chapan_engine::schedulers::SchedulerName;
 use chapan_engine::{DType, Device};
 use chapan_tests::fixture::fixture_path;
@@ -28,9 +28,9 @@ struct Reference {
 }
 
 impl Reference {
-    fn params(&self) -> TextToImageParams {
+    fn params(&self) -> GenerationParams {
         let scheduler: SchedulerName = self.scheduler.parse().unwrap();
-        TextToImageParams {
+        GenerationParams {
             prompt: self.prompt.clone(),
             negative_prompt: self.negative_prompt.clone(),
             width: self.width,
@@ -39,7 +39,7 @@ impl Reference {
             guidance_scale: self.guidance_scale,
             seed: self.seed,
             scheduler: Some(scheduler),
-            ..TextToImageParams::default()
+            ..GenerationParams::default()
         }
     }
 

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use chapan_engine::pipelines::{Flow, ProgressEvent, Silent, StableDiffusionXl, TextToImageParams};
+use chapan_engine::pipelines::{Flow, GenerationParams, ProgressEvent, Silent, StableDiffusionXl};
 use chapan_engine::schedulers::SchedulerName;
 use chapan_engine::{DType, Device, Error};
 use chapan_tests::fixture::fixture_path;
@@ -28,8 +28,8 @@ struct Case {
 }
 
 impl Case {
-    fn params(&self) -> TextToImageParams {
-        TextToImageParams {
+    fn params(&self) -> GenerationParams {
+        GenerationParams {
             prompt: self.prompt.clone(),
             negative_prompt: self.negative_prompt.clone(),
             width: self.width,
@@ -39,6 +39,7 @@ impl Case {
             guidance_rescale: self.guidance_rescale,
             seed: self.seed,
             scheduler: self.scheduler.as_deref().map(|name| name.parse().expect("a known name")),
+            ..GenerationParams::default()
         }
     }
 }
@@ -51,13 +52,13 @@ fn tiny() -> StableDiffusionXl {
     StableDiffusionXl::load(&fixture_path("pipelines/tiny-sdxl"), &Device::Cpu, DType::F32).expect("loads")
 }
 
-fn small() -> TextToImageParams {
-    TextToImageParams {
+fn small() -> GenerationParams {
+    GenerationParams {
         prompt: "a hat".to_owned(),
         width: 16,
         height: 24,
         num_inference_steps: 3,
-        ..TextToImageParams::default()
+        ..GenerationParams::default()
     }
 }
 
@@ -128,7 +129,7 @@ fn a_folder_and_the_same_files_in_memory_draw_the_same() {
 fn the_same_seed_draws_the_same_and_another_does_not() {
     let pipeline = tiny();
     let draw =
-        |seed| pipeline.generate(&TextToImageParams { seed, ..small() }, &mut Silent).expect("draws").image;
+        |seed| pipeline.generate(&GenerationParams { seed, ..small() }, &mut Silent).expect("draws").image;
     assert_eq!(draw(5), draw(5));
     assert_ne!(draw(5), draw(6));
     assert_eq!(draw(5), draw(5 + (1 << 32)));
@@ -173,12 +174,12 @@ fn cancel_stops_before_the_next_step() {
 fn impossible_calls_are_refused_with_a_hint() {
     let pipeline = tiny();
     for (params, words) in [
-        (TextToImageParams { width: 20, ..small() }, "`width` is `20`"),
-        (TextToImageParams { height: 0, ..small() }, "`height` is `0`"),
-        (TextToImageParams { num_inference_steps: 0, ..small() }, "`num_inference_steps` is `0`"),
-        (TextToImageParams { guidance_scale: f64::NAN, ..small() }, "`guidance_scale` is `NaN`"),
+        (GenerationParams { width: 20, ..small() }, "`width` is `20`"),
+        (GenerationParams { height: 0, ..small() }, "`height` is `0`"),
+        (GenerationParams { num_inference_steps: 0, ..small() }, "`num_inference_steps` is `0`"),
+        (GenerationParams { guidance_scale: f64::NAN, ..small() }, "`guidance_scale` is `NaN`"),
         (
-            TextToImageParams { num_inference_steps: 60, scheduler: Some(SchedulerName::Lcm), ..small() },
+            GenerationParams { num_inference_steps: 60, scheduler: Some(SchedulerName::Lcm), ..small() },
             "subset of 50 timesteps",
         ),
     ] {
@@ -194,7 +195,7 @@ fn latents_that_are_not_finite_name_the_step() {
     let scheduler = br#"{"rescale_betas_zero_snr": true, "clip_sample": false, "timestep_spacing": "trailing", "beta_schedule": "scaled_linear"}"#;
     files.insert("scheduler/scheduler_config.json".to_owned(), scheduler.to_vec());
     let pipeline = StableDiffusionXl::from_files(files, &Device::Cpu, DType::F32).expect("loads");
-    let params = TextToImageParams { scheduler: Some(SchedulerName::Ddim), ..small() };
+    let params = GenerationParams { scheduler: Some(SchedulerName::Ddim), ..small() };
     let refusal = pipeline.generate(&params, &mut Silent).expect_err("divides by zero").to_string();
     assert!(refusal.contains("after step 1 of 3 (timestep 999)") && refusal.contains("hint: "), "{refusal}");
 }
@@ -241,9 +242,9 @@ fn incomplete_checkpoints_are_refused_by_what_is_missing() {
     let config = String::from_utf8(files["unet/config.json"].clone()).expect("text");
     files.insert(
         "unet/config.json".to_owned(),
-        config.replace("\"in_channels\": 4", "\"in_channels\": 9").into_bytes(),
+        config.replace("\"in_channels\": 4", "\"in_channels\": 7").into_bytes(),
     );
     let refusal =
-        StableDiffusionXl::from_files(files, &Device::Cpu, DType::F32).expect_err("9 channels").to_string();
-    assert!(refusal.contains("9 channels") && refusal.contains("hint: "), "{refusal}");
+        StableDiffusionXl::from_files(files, &Device::Cpu, DType::F32).expect_err("7 channels").to_string();
+    assert!(refusal.contains("7 channels") && refusal.contains("hint: "), "{refusal}");
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use chapan_engine::pipelines::{Silent, StableDiffusionXl, TextToImageParams};
+use chapan_engine::pipelines::{GenerationParams, Silent, StableDiffusionXl};
 use chapan_engine::weights::{
     Fault, InMemory, Part, SingleFile, TensorSource, Weights, open_component, write_safetensors,
 };
@@ -144,12 +144,12 @@ fn the_picture_is_the_same_from_a_folder_and_from_a_single_file() {
     let place = tempfile::tempdir().unwrap();
     let single = place.path().join("tiny.safetensors");
     std::fs::write(&single, original_file()).unwrap();
-    let params = TextToImageParams {
+    let params = GenerationParams {
         prompt: "a hat".to_owned(),
         width: 16,
         height: 24,
         num_inference_steps: 2,
-        ..TextToImageParams::default()
+        ..GenerationParams::default()
     };
     let load = |path: &Path| StableDiffusionXl::load(path, &Device::Cpu, DType::F32);
 

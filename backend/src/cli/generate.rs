@@ -7,7 +7,7 @@ use std::time::Instant;
 use chapan_api::generation::SCHEDULERS;
 use chapan_api::image::ImageRecord;
 use chapan_api::validation::{Checker, Rule};
-use chapan_engine::pipelines::{Flow, ProgressEvent, TextToImageParams};
+use chapan_engine::pipelines::{Flow, GenerationParams, ProgressEvent};
 use chapan_engine::schedulers::SchedulerName;
 use clap::Args;
 use serde::Serialize;
@@ -90,7 +90,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failu
     let bar = output::progress_bar(u64::from(arguments.num_inference_steps), "loading");
     let pipeline = installed.load(&place)?;
     let side = pipeline.default_size();
-    let params = TextToImageParams {
+    let params = GenerationParams {
         prompt: arguments.prompt.clone(),
         negative_prompt: arguments.negative_prompt.clone(),
         width: arguments.width.map_or(side, |width| width as usize),
@@ -100,7 +100,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failu
         // Torch's generator uses 32 bits of a seed; more would only be longer to type.
         seed: arguments.seed.unwrap_or_else(|| random_u64() >> 32),
         scheduler: arguments.scheduler.as_deref().map(SchedulerName::from_str).transpose()?,
-        ..TextToImageParams::default()
+        ..GenerationParams::default()
     };
     let (generated, sha256) = std::thread::scope(|scope| {
         // Large models take seconds to hash: meanwhile the picture is drawn.
@@ -146,7 +146,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failu
     ))
 }
 
-fn record(params: &TextToImageParams, installed: &Installed, place: &Place, sha256: String) -> ImageRecord {
+fn record(params: &GenerationParams, installed: &Installed, place: &Place, sha256: String) -> ImageRecord {
     let own =
         installed.checkpoint.as_ref().map_or("euler", |checkpoint| checkpoint.default_scheduler.as_str());
     ImageRecord {

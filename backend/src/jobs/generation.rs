@@ -6,7 +6,7 @@ use chapan_api::generation::CreateGeneration;
 use chapan_api::image::ImageRecord;
 use chapan_api::job::{JobPhase, JobProgress};
 use chapan_engine::DType;
-use chapan_engine::pipelines::{Flow, Picture, ProgressEvent, StableDiffusionXl, TextToImageParams};
+use chapan_engine::pipelines::{Flow, GenerationParams, Picture, ProgressEvent, StableDiffusionXl};
 use chapan_engine::schedulers::SchedulerName;
 
 use super::device::{Bench, Loaded};
@@ -34,7 +34,7 @@ pub fn generate(
     let steps = parameters.num_inference_steps;
     let at = |phase| JobProgress { phase, step: 0, total_steps: steps, preview: None };
     let scheduler = parameters.scheduler.as_deref().map(SchedulerName::from_str).transpose()?;
-    let call = TextToImageParams {
+    let call = GenerationParams {
         prompt: parameters.prompt.clone(),
         negative_prompt: parameters.negative_prompt.clone(),
         width: parameters.width as usize,
@@ -43,7 +43,7 @@ pub fn generate(
         guidance_scale: parameters.guidance_scale,
         seed: parameters.seed.unwrap_or_default(),
         scheduler,
-        ..TextToImageParams::default()
+        ..GenerationParams::default()
     };
     go_on(report(at(JobPhase::LoadingModel)))?;
     let dtype = bench.dtype;

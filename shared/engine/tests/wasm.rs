@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use chapan_engine::pipelines::{Silent, StableDiffusionXl, TextToImageParams};
+use chapan_engine::pipelines::{GenerationParams, Silent, StableDiffusionXl};
 use chapan_engine::{DType, Device};
 use safetensors::SafeTensors;
 use serde_json::Value;
@@ -59,7 +59,7 @@ fn compare(choose: impl Fn(&Value) -> bool) {
             continue;
         }
         let whole = |key: &str| case[key].as_u64().expect("a whole number");
-        let params = TextToImageParams {
+        let params = GenerationParams {
             prompt: case["prompt"].as_str().expect("text").to_owned(),
             negative_prompt: case["negative_prompt"].as_str().map(str::to_owned),
             width: whole("width") as usize,

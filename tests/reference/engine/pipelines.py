@@ -18,7 +18,7 @@ would test luck, so the generator refuses it.
 import json, math, pathlib, shutil, sys, tempfile, zlib
 import numpy as np, torch
 import diffusers
-from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLInpaintPipeline, StableDiffusionXLPipeline, UNet2DConditionModel
 from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
@@ -92,7 +92,9 @@ def build(name, spec):
         refill(model, component, spec.get("gains", {}).get(component, {}))
     write_tokenizer(folder / "tokenizer", END)
     write_tokenizer(folder / "tokenizer_2", spec.get("pad_2", "!"), spec.get("length", 77))
-    pipe = StableDiffusionXLPipeline(
+    # An inpainting checkpoint names the pipeline that it is made for; the plain one opens its parts all the same.
+    kind = StableDiffusionXLPipeline if spec["unet"]["in_channels"] == spec["vae"]["latent_channels"] else StableDiffusionXLInpaintPipeline
+    pipe = kind(
         vae=vae, text_encoder=te1, text_encoder_2=te2, unet=unet, scheduler=spec["scheduler"], add_watermarker=False,
         tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"), tokenizer_2=CLIPTokenizer.from_pretrained(folder / "tokenizer_2"),
         force_zeros_for_empty_prompt=spec.get("force_zeros", True))
@@ -110,7 +112,7 @@ def build(name, spec):
         for tokenizer in ("tokenizer", "tokenizer_2"):
             shutil.rmtree(pathlib.Path(saved) / tokenizer)
             shutil.copytree(folder / tokenizer, pathlib.Path(saved) / tokenizer)
-        pipe = StableDiffusionXLPipeline.from_pretrained(saved, add_watermarker=False)
+        pipe = kind.from_pretrained(saved, add_watermarker=False)
     if not spec.get("weights"):
         shapes = {f"{c}/{n}": list(p.shape) for c in ("text_encoder", "text_encoder_2", "unet", "vae") for n, p in getattr(pipe, c).state_dict().items() if p.is_floating_point()}
         (folder / "shapes.json").write_text(json.dumps({"gains": spec.get("gains", {}), "shapes": shapes}) + "\n")
@@ -154,6 +156,9 @@ SPECS = {
         gains={"vae": {"decoder.conv_out.weight": 0.8}},
         scheduler=diffusers.DPMSolverMultistepScheduler(**SCHEDULER, use_karras_sigmas=True)),
 }
+
+# Made for inpainting: mask and masked picture beside the latents.
+SPECS["nine-channels"] = {**SPECS["tiny-sdxl"], "weights": False, "unet": {**SPECS["tiny-sdxl"]["unet"], "in_channels": 9}, "scheduler": EulerDiscreteScheduler(**SCHEDULER)}
 
 RUSSIAN = "портрет девушки в синем платке, степь, закат"
 KAZAKH = "Ақ киіз үйдің жанындағы қызыл қалпақты Алдар Көсе, әдемі күн батуы, ұзын жол, һәм өзен"

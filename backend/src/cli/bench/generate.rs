@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use chapan_engine::pipelines::{Picture, Silent, StableDiffusionXl, TextToImageParams};
+use chapan_engine::pipelines::{GenerationParams, Picture, Silent, StableDiffusionXl};
 use clap::Args;
 use serde::Serialize;
 
@@ -81,13 +81,13 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failu
     let place = arguments.model.place()?;
     let pipeline = installed.load(&place)?;
     let size = arguments.size.map_or(pipeline.default_size(), |size| size as usize);
-    let params = TextToImageParams {
+    let params = GenerationParams {
         prompt: arguments.prompt.clone(),
         width: size,
         height: size,
         num_inference_steps: arguments.num_inference_steps as usize,
         guidance_scale: arguments.guidance_scale,
-        ..TextToImageParams::default()
+        ..GenerationParams::default()
     };
     let mut reference =
         arguments.python.as_deref().map(|python| Reference::start(python, &installed.path)).transpose()?;
@@ -98,7 +98,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failu
     let mut greatest_difference = None;
     for round in 0..=arguments.rounds {
         // The seed changes, so that no cache of a whole picture could help.
-        let params = TextToImageParams { seed: u64::from(round), ..params.clone() };
+        let params = GenerationParams { seed: u64::from(round), ..params.clone() };
         let (seconds, picture) = draw(&pipeline, &params)?;
         if let Some(reference) = &mut reference {
             let answer = reference.draw(&params)?;
@@ -132,7 +132,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failu
     if arguments.json { output::say_json(&report) } else { say(&report) }
 }
 
-fn draw(pipeline: &StableDiffusionXl, params: &TextToImageParams) -> Result<(f64, Picture), Failure> {
+fn draw(pipeline: &StableDiffusionXl, params: &GenerationParams) -> Result<(f64, Picture), Failure> {
     let started = Instant::now();
     let generated = pipeline.generate(params, &mut Silent)?;
     Ok((started.elapsed().as_secs_f64(), generated.image))

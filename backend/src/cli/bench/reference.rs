@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use base64::Engine;
-use chapan_engine::pipelines::TextToImageParams;
+use chapan_engine::pipelines::GenerationParams;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -63,7 +63,7 @@ impl Reference {
     }
 
     /// Draws one picture there.
-    pub fn draw(&mut self, params: &TextToImageParams) -> Result<Answer, Failure> {
+    pub fn draw(&mut self, params: &GenerationParams) -> Result<Answer, Failure> {
         let request = json!({
             "prompt": params.prompt,
             "seed": params.seed,

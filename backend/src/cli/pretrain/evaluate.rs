@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use chapan_engine::evaluate::{AttributeJudge, ConvClip, pictures_to_tensor};
 use chapan_engine::models::parse_config;
 use chapan_engine::models::vae::{AutoencoderKl, VaeConfig};
-use chapan_engine::pipelines::{Silent, StableDiffusionXl, TextToImageParams};
+use chapan_engine::pipelines::{GenerationParams, Silent, StableDiffusionXl};
 use chapan_engine::weights::{Weights, open_component};
 use chapan_engine::{DType, Device, Tensor};
 use chapan_metrics::{cosine, psnr};
@@ -259,14 +259,14 @@ fn generated(
     let bar = output::progress_bar(samples.len() as u64, "generating");
     let mut pictures = Vec::new();
     for (index, sample) in samples.iter().enumerate() {
-        let params = TextToImageParams {
+        let params = GenerationParams {
             prompt: sample.caption.clone(),
             width: size,
             height: size,
             num_inference_steps: arguments.num_inference_steps as usize,
             guidance_scale: arguments.guidance_scale,
             seed: FIRST_SEED + index as u64,
-            ..TextToImageParams::default()
+            ..GenerationParams::default()
         };
         pictures.push(pipeline.generate(&params, &mut Silent)?.image.rgb);
         bar.inc(1);

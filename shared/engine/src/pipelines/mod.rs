@@ -3,18 +3,28 @@
 //! A pipeline puts networks, a tokenizer and a scheduler together and knows nothing of jobs, servers or files beyond its
 //! checkpoint. It reports through [`Progress`] and stops within one step when told to.
 
+mod beginning;
+mod canvas;
+mod coding;
+mod crop;
 mod files;
 mod guidance;
 mod model_index;
+mod outpaint;
 mod params;
 mod picture;
 mod preview;
 mod progress;
 mod stable_diffusion_xl;
+mod start;
 mod text;
+mod variation;
 
-pub use params::{Generated, TextToImageParams};
+pub use outpaint::{Margins, outpaint};
+pub use params::{Generated, GenerationParams};
 pub use picture::Picture;
 pub use preview::{LatentPreview, PreviewFactors};
 pub use progress::{Flow, Progress, ProgressEvent, Silent};
 pub use stable_diffusion_xl::StableDiffusionXl;
+pub use start::{ImageToImage, Inpainting, MAX_MASK_BLUR, Mask, MaskedContent, Start};
+pub use variation::Variation;

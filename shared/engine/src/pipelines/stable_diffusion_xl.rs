@@ -1,4 +1,7 @@
-//! Stable Diffusion XL, text to image: the loop can be read from top to bottom in [`StableDiffusionXl::generate`].
+//! Stable Diffusion XL: the loop can be read from top to bottom in [`StableDiffusionXl::generate`].
+//!
+//! Text to image, image to image and inpainting are one loop. They differ in the latents of the first step and in what is put
+//! back after each: see `beginning.rs`.
 //!
 //! Latents live on the host in f32 and go to the device only to be looked at by the network, so that noise, guidance and
 //! scheduler compute the same bits on every device.
@@ -13,12 +16,14 @@ use crate::models::unet::{Conditioning, UNet2DConditionModel, UnetConfig};
 use crate::models::vae::{AutoencoderKl, VaeConfig};
 use crate::models::{PerBlock, parse_config};
 use crate::noise::TorchRng;
+use crate::pipelines::beginning::LatentShape;
+use crate::pipelines::canvas::Canvas;
 use crate::pipelines::files::ModelFiles;
 use crate::pipelines::guidance::guide;
 use crate::pipelines::model_index::ModelIndex;
 use crate::pipelines::text::TextTowers;
 use crate::pipelines::{
-    Flow, Generated, LatentPreview, Picture, PreviewFactors, Progress, ProgressEvent, TextToImageParams,
+    Flow, Generated, GenerationParams, LatentPreview, PreviewFactors, Progress, ProgressEvent, Start,
 };
 use crate::schedulers::SchedulerConfig;
 use crate::weights::Weights;
@@ -29,11 +34,11 @@ use crate::{Error, Result};
 pub struct StableDiffusionXl {
     text: TextTowers,
     unet: UNet2DConditionModel,
-    vae: AutoencoderKl,
-    vae_dtype: DType,
+    pub(super) vae: AutoencoderKl,
+    pub(super) vae_dtype: DType,
     scheduler: SchedulerConfig,
     preview: Option<PreviewFactors>,
-    device: Device,
+    pub(super) device: Device,
     dtype: DType,
 }
 
@@ -66,8 +71,8 @@ impl StableDiffusionXl {
         let vae_config: VaeConfig = parse_config("vae", &files.config("vae", "vae/config.json")?)?;
         check_channels(&unet_config, &vae_config)?;
         let preview = match files.read("preview.json")? {
-            Some(bytes) => Some(PreviewFactors::from_json(&bytes, unet_config.in_channels)?),
-            None => (unet_config.in_channels == 4).then(PreviewFactors::sdxl),
+            Some(bytes) => Some(PreviewFactors::from_json(&bytes, vae_config.latent_channels)?),
+            None => (vae_config.latent_channels == 4).then(PreviewFactors::sdxl),
         };
 
         let text = TextTowers::load(&mut files, &index, device, dtype)?;
@@ -96,15 +101,21 @@ impl StableDiffusionXl {
         cells * self.vae.config().downscale()
     }
 
+    /// Whether the denoiser was made for inpainting: it looks at a mask and at the kept part, and can do nothing else.
+    pub fn is_for_inpainting(&self) -> bool {
+        self.unet.config().in_channels != self.vae.config().latent_channels
+    }
+
     /// Draws one picture. Answers [`Error::Cancelled`] when `progress` says so.
     ///
     /// # Errors
     /// When a parameter does not fit the checkpoint, or latents leave the range of numbers; the step is named.
-    pub fn generate(&self, params: &TextToImageParams, progress: &mut dyn Progress) -> Result<Generated> {
-        let (rows, columns) = self.latent_size(params)?;
-        let channels = self.unet.config().in_channels;
+    pub fn generate(&self, params: &GenerationParams, progress: &mut dyn Progress) -> Result<Generated> {
+        let shape = self.latent_shape(params)?;
         let guided = params.guidance_scale > 1.0;
         let mut scheduler = self.scheduler.build(params.scheduler, params.num_inference_steps)?;
+        let first = params.start.first_timestep(params.num_inference_steps, scheduler.order())?;
+        let canvas = Canvas::prepare(&params.start, params.width, params.height)?;
 
         tell(progress, ProgressEvent::Encoding)?;
         let positive = self.text.encode(&params.prompt, None)?;
@@ -120,53 +131,45 @@ impl StableDiffusionXl {
         let conditioning = self.unet.condition(&prompts.states, Some(&prompts.pooled), Some(&time_ids))?;
 
         let mut rng = TorchRng::new(params.seed);
-        let sigma = scheduler.init_noise_sigma();
-        let mut latents: Vec<f32> =
-            rng.randn(channels * rows * columns).into_iter().map(|n| n * sigma).collect();
-        let shape = (1, channels, rows, columns);
+        let mut beginning = self.begin(params, &canvas, shape, (&*scheduler, first), &mut rng)?;
+        let mut latents = std::mem::take(&mut beginning.latents);
 
         let timesteps = scheduler.timesteps().to_vec();
-        let mut input = scheduler.scale_model_input(&latents, 0);
-        for (index, &timestep) in timesteps.iter().enumerate() {
-            let timestep = f64::from(timestep);
-            let prediction = self.predict(&input, shape, timestep, &conditioning, params)?;
-            latents = scheduler.step(&prediction, index, &latents, &mut rng);
-            if latents.iter().any(|value| !value.is_finite()) {
-                return Err(Error::NotFinite {
-                    what: format!(
-                        "the latents after step {} of {} (timestep {timestep})",
-                        index + 1,
-                        timesteps.len()
-                    ),
-                    hint: "the scheduler may not fit the checkpoint; try its own, more steps, or f32"
-                        .to_owned(),
-                });
-            }
-            input = if index + 1 < timesteps.len() {
-                scheduler.scale_model_input(&latents, index + 1)
-            } else {
-                latents.clone()
-            };
-            let factors = self.preview.as_ref();
+        let total = timesteps.len() - first;
+        let mut input = scheduler.scale_model_input(&latents, first);
+        for (at, &timestep) in timesteps.iter().enumerate().skip(first) {
+            let (index, timestep) = (at - first, f64::from(timestep));
+            let next = (at + 1 < timesteps.len()).then_some(at + 1);
+            let prediction =
+                self.predict(&input, &beginning.beside, shape, timestep, &conditioning, params)?;
+            latents = scheduler.step(&prediction, at, &latents, &mut rng);
+            check_finite(&latents, || {
+                format!("the latents after step {} of {total} (timestep {timestep})", index + 1)
+            })?;
+            latents = beginning.hold(latents, &*scheduler, next);
+            input = next.map_or_else(|| latents.clone(), |next| scheduler.scale_model_input(&latents, next));
+            let (columns, rows, factors) = (shape.3, shape.2, self.preview.as_ref());
             let preview = LatentPreview { latents: &input, width: columns, height: rows, factors };
-            tell(progress, ProgressEvent::Step { index, total: timesteps.len(), timestep, preview })?;
+            tell(progress, ProgressEvent::Step { index, total, timestep, preview })?;
         }
 
         tell(progress, ProgressEvent::Decoding)?;
-        let image = self.decode(&latents, shape, params)?;
+        let image = canvas.finish(self.decode(&latents, shape, params)?)?;
         Ok(Generated { image, latents: Tensor::from_vec(latents, shape, &Device::Cpu)? })
     }
 
-    /// Asks the network once, for both prompts when guided.
+    /// Asks the network once, for both prompts when guided. `beside` are channels that it sees next to `input`.
     fn predict(
         &self,
         input: &[f32],
-        shape: (usize, usize, usize, usize),
+        beside: &[f32],
+        (_, channels, rows, columns): LatentShape,
         timestep: f64,
         conditioning: &Conditioning,
-        params: &TextToImageParams,
+        params: &GenerationParams,
     ) -> Result<Vec<f32>> {
-        let sample = Tensor::from_slice(input, shape, &self.device)?.to_dtype(self.dtype)?;
+        let shape = (1, channels + beside.len() / (rows * columns), rows, columns);
+        let sample = Tensor::from_vec([input, beside].concat(), shape, &self.device)?.to_dtype(self.dtype)?;
         let batch = Tensor::cat(&vec![&sample; conditioning.batch()], 0)?;
         let output = self.unet.forward(&batch, &[timestep], conditioning)?.to_dtype(DType::F32)?;
         let output = output.flatten_all()?.to_vec1::<f32>()?;
@@ -177,37 +180,9 @@ impl StableDiffusionXl {
         Ok(guide(negative, positive, params.guidance_scale, params.guidance_rescale))
     }
 
-    /// Decodes final latents to a picture.
-    fn decode(
-        &self,
-        latents: &[f32],
-        shape: (usize, usize, usize, usize),
-        params: &TextToImageParams,
-    ) -> Result<Picture> {
-        let config = self.vae.config();
-        let factor = config.scaling_factor as f32;
-        let plane = shape.2 * shape.3;
-        let unscaled: Vec<f32> = match (&config.latents_mean, &config.latents_std) {
-            (Some(mean), Some(std)) => {
-                let cell =
-                    |(i, x): (usize, &f32)| x * std[i / plane] as f32 / factor + mean[i / plane] as f32;
-                latents.iter().enumerate().map(cell).collect()
-            }
-            _ => latents.iter().map(|x| x / factor).collect(),
-        };
-        let unscaled = Tensor::from_vec(unscaled, shape, &self.device)?.to_dtype(self.vae_dtype)?;
-        let decoded = self.vae.decode(&unscaled)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
-        if decoded.iter().any(|value| value.is_nan()) {
-            return Err(Error::NotFinite {
-                what: "the decoded picture".to_owned(),
-                hint: "the autoencoder overflows in this element type; use f32 or bf16".to_owned(),
-            });
-        }
-        Ok(Picture::from_planes(params.width, params.height, &decoded))
-    }
-
-    /// Rows and columns of the latents of a picture.
-    fn latent_size(&self, params: &TextToImageParams) -> Result<(usize, usize)> {
+    /// The shape of the latents of a picture. Refuses sizes and guidance that cannot be, and starts that the checkpoint does
+    /// not know.
+    fn latent_shape(&self, params: &GenerationParams) -> Result<LatentShape> {
         let side = self.vae.config().downscale();
         let unit = side.max(8);
         for (parameter, value) in [("width", params.width), ("height", params.height)] {
@@ -226,8 +201,26 @@ impl StableDiffusionXl {
                 hint: "choose a number; 5 is usual, 1 is without guidance".to_owned(),
             });
         }
-        Ok((params.height / side, params.width / side))
+        if self.is_for_inpainting() && !matches!(params.start, Start::Masked(_)) {
+            return Err(Error::Parameter {
+                parameter: "mask_image",
+                fault: "is missing, and the checkpoint is made for inpainting".to_owned(),
+                hint: "give a picture and a mask, or choose another model".to_owned(),
+            });
+        }
+        Ok((1, self.vae.config().latent_channels, params.height / side, params.width / side))
     }
+}
+
+/// Refuses latents that left the range of numbers; `what` says which.
+fn check_finite(latents: &[f32], what: impl FnOnce() -> String) -> Result<()> {
+    if latents.iter().all(|value| value.is_finite()) {
+        return Ok(());
+    }
+    Err(Error::NotFinite {
+        what: what(),
+        hint: "the scheduler may not fit the checkpoint; try its own, more steps, or f32".to_owned(),
+    })
 }
 
 /// Reports an event; an answer of [`Flow::Cancel`] becomes an error that unwinds the loop.
@@ -238,17 +231,18 @@ fn tell(progress: &mut dyn Progress, event: ProgressEvent<'_>) -> Result<()> {
     }
 }
 
-/// Refuses denoisers that cannot work on the autoencoder's latents alone.
+/// Refuses denoisers that cannot work on the autoencoder's latents, alone or with a mask and a masked picture beside them.
 fn check_channels(unet: &UnetConfig, vae: &VaeConfig) -> Result<()> {
     let (input, output, latent) = (unet.in_channels, unet.out_channels, vae.latent_channels);
-    if input == 0 || input != output || input != latent || vae.out_channels != 3 {
+    let known = input == latent || input == 2 * latent + 1;
+    if latent == 0 || !known || output != latent || (vae.in_channels, vae.out_channels) != (3, 3) {
         return Err(Error::config(
             "pipeline",
             format!(
-                "`unet` takes {input} channels and gives {output}, `vae` has {latent} latent and {} picture channels",
-                vae.out_channels
+                "`unet` takes {input} channels and gives {output}, `vae` has {latent} latent, {} and {} picture channels",
+                vae.in_channels, vae.out_channels
             ),
-            "text to image needs as many in all three places, and pictures of 3; 9-channel models are for inpainting",
+            "the denoiser gives as many as there are latent channels, takes as many or (for inpainting) twice as many and one, and pictures have 3",
         ));
     }
     Ok(())

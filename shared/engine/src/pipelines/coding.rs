@@ -1,0 +1,63 @@
+//! Between pictures and latents: the autoencoder at both ends of a call.
+
+use candle_core::{DType, Tensor};
+
+use crate::noise::TorchRng;
+use crate::pipelines::{GenerationParams, Picture, StableDiffusionXl};
+use crate::{Error, Result};
+
+impl StableDiffusionXl {
+    /// Encodes planes (red, green, blue; -1..1) to latents of `shape`, as the denoiser works on them. What comes out is a
+    /// sample of the encoder's distribution, whose noise `rng` draws.
+    pub(super) fn encode(
+        &self,
+        planes: &[f32],
+        shape: (usize, usize, usize, usize),
+        rng: &mut TorchRng,
+    ) -> Result<Vec<f32>> {
+        let side = self.vae.config().downscale();
+        let picture = Tensor::from_slice(planes, (1, 3, shape.2 * side, shape.3 * side), &self.device)?;
+        let posterior = self.vae.encode(&picture.to_dtype(self.vae_dtype)?)?;
+        let noise = rng.randn(shape.1 * shape.2 * shape.3);
+        let noise = Tensor::from_vec(noise, shape, &self.device)?.to_dtype(self.vae_dtype)?;
+        let sample = posterior.sample(&noise)?.to_dtype(DType::F32)?;
+        let latents = self.vae.scale(&sample)?.flatten_all()?.to_vec1::<f32>()?;
+        if latents.iter().any(|value| !value.is_finite()) {
+            return Err(overflow("the encoded picture"));
+        }
+        Ok(latents)
+    }
+
+    /// Decodes final latents to a picture.
+    pub(super) fn decode(
+        &self,
+        latents: &[f32],
+        shape: (usize, usize, usize, usize),
+        params: &GenerationParams,
+    ) -> Result<Picture> {
+        let config = self.vae.config();
+        let factor = config.scaling_factor as f32;
+        let plane = shape.2 * shape.3;
+        let unscaled: Vec<f32> = match (&config.latents_mean, &config.latents_std) {
+            (Some(mean), Some(std)) => {
+                let cell =
+                    |(i, x): (usize, &f32)| x * std[i / plane] as f32 / factor + mean[i / plane] as f32;
+                latents.iter().enumerate().map(cell).collect()
+            }
+            _ => latents.iter().map(|x| x / factor).collect(),
+        };
+        let unscaled = Tensor::from_vec(unscaled, shape, &self.device)?.to_dtype(self.vae_dtype)?;
+        let decoded = self.vae.decode(&unscaled)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
+        if decoded.iter().any(|value| value.is_nan()) {
+            return Err(overflow("the decoded picture"));
+        }
+        Ok(Picture::from_planes(params.width, params.height, &decoded))
+    }
+}
+
+fn overflow(what: &str) -> Error {
+    Error::NotFinite {
+        what: what.to_owned(),
+        hint: "the autoencoder overflows in this element type; use f32 or bf16".to_owned(),
+    }
+}
