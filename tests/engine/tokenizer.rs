@@ -40,8 +40,8 @@ fn vocabulary(count: usize) -> (Vec<u8>, Vec<u8>) {
     (serde_json::to_vec(&numbered).expect("serialises"), lines.join("\n").into_bytes())
 }
 
-fn check(name: &str) {
-    let texts: Vec<String> = serde_json::from_slice(&read("strings.json")).expect("parses");
+/// The tokenizer of a fixture and what the fixture says about it.
+fn tokenizer(name: &str) -> (ClipTokenizer, Layout) {
     let layout: Layout = serde_json::from_slice(&read(&format!("{name}.json"))).expect("parses");
     let (vocab, merges) = vocabulary(layout.merges);
     let file = |key: &str| layout.files[key].clone().map(String::into_bytes);
@@ -54,7 +54,12 @@ fn check(name: &str) {
         special_tokens_map: file("special_tokens_map.json"),
         added_tokens: None,
     };
-    let tokenizer = ClipTokenizer::new(&files).expect("the files are those of transformers");
+    (ClipTokenizer::new(&files).expect("the files are those of transformers"), layout)
+}
+
+fn check(name: &str) {
+    let texts: Vec<String> = serde_json::from_slice(&read("strings.json")).expect("parses");
+    let (tokenizer, layout) = tokenizer(name);
     assert_eq!(tokenizer.model_max_length(), layout.stated_length, "{name}");
     assert!(layout.ids.len() * layout.every >= 1000 && layout.padded.len() >= 20);
     for (text, expected) in texts.iter().step_by(layout.every).zip(&layout.ids) {
@@ -111,5 +116,49 @@ fn damaged_files_are_refused_with_a_hint() {
     ] {
         let refusal = ClipTokenizer::new(&files).expect_err("damaged").to_string();
         assert!(refusal.contains(fault) && refusal.contains("hint: "), "{refusal}");
+    }
+}
+
+#[test]
+fn a_report_counts_tokens_and_points_at_what_is_cut() {
+    let tokenizer = tokenizer("full").0;
+    let fits = tokenizer.report("a photo of an orange hat", 77);
+    assert_eq!((fits.tokens, fits.limit, fits.beyond), (8, 77, None));
+    assert_eq!(tokenizer.report("", 77).tokens, 2);
+    // 75 words fit exactly; one more does not, nor does the white space after it count.
+    let words = |count| "hat ".repeat(count);
+    assert_eq!(tokenizer.report(&words(75), 77).beyond, None);
+    let over = tokenizer.report(&words(76), 77);
+    assert_eq!((over.tokens, over.beyond), (78, Some(300..303)));
+    // Characters, not bytes: every Cyrillic letter has two bytes.
+    let text = format!("қалпақ {}hat", "hat ".repeat(74));
+    let cut = tokenizer.report(&text, 77);
+    let kazakh = cut.tokens - 2 - 75;
+    assert!(kazakh > 1);
+    assert_eq!(cut.beyond, Some(text.chars().count() - 3 - 4 * (kazakh - 1)..text.chars().count()));
+    // A special token inside the text is one token.
+    assert_eq!(tokenizer.report("a <|endoftext|> b", 77).tokens, 5);
+}
+
+#[test]
+fn every_token_knows_where_it_comes_from() {
+    let texts: Vec<String> = serde_json::from_slice(&read("strings.json")).expect("parses");
+    let tokenizer = tokenizer("full").0;
+    for text in texts {
+        let pieces = tokenizer.located_pieces(&text);
+        assert!(pieces.is_sorted_by_key(|piece| piece.start), "{text:?}");
+        for (index, piece) in pieces.iter().enumerate() {
+            assert!(text.is_char_boundary(piece.start), "{text:?}");
+            if index > 0 && pieces[index - 1].start == piece.start {
+                // Another token of the same character.
+                continue;
+            }
+            // What comes before a token that begins a word gives the tokens before it: the place is right.
+            let before = &text[..piece.start];
+            if before.ends_with(' ') && text[piece.start..].starts_with(|c: char| c.is_ascii_alphanumeric()) {
+                let ids: Vec<u32> = pieces[..index].iter().map(|piece| piece.id).collect();
+                assert_eq!(tokenizer.pieces(before), ids, "{text:?} before byte {}", piece.start);
+            }
+        }
     }
 }

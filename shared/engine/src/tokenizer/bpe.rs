@@ -43,16 +43,21 @@ impl BytePairs {
         self.vocabulary.len()
     }
 
-    /// Appends the ids of one word. Takes `n log n` for `n` bytes, so that a long word is no attack.
-    pub(super) fn encode(&self, word: &str, ids: &mut Vec<u32>) {
+    /// Calls `piece` with each id of one word and the byte of the word where it begins. Takes `n log n` for `n` bytes, so
+    /// that a long word is no attack.
+    pub(super) fn encode(&self, word: &str, mut piece: impl FnMut(u32, usize)) {
         let last = word.len().saturating_sub(1);
         let mut pieces: Vec<Option<u32>> = Vec::with_capacity(word.len());
+        let mut begins = Vec::with_capacity(word.len());
         for (position, byte) in word.bytes().enumerate() {
-            let mut piece = String::from(self.alphabet[usize::from(byte)]);
+            let mut single = String::from(self.alphabet[usize::from(byte)]);
             if position == last {
-                piece.push_str(END_OF_WORD);
+                single.push_str(END_OF_WORD);
             }
-            pieces.extend(self.id(&piece).or(self.unknown).map(Some));
+            if let Some(id) = self.id(&single).or(self.unknown) {
+                pieces.push(Some(id));
+                begins.push(position);
+            }
         }
 
         // A linked list over positions, and a queue of possible merges, lowest rank first, leftmost among equals.
@@ -80,7 +85,11 @@ impl BytePairs {
             queue.extend(candidate(&pieces, left, next[left]));
             queue.extend(previous[left].and_then(|before| candidate(&pieces, before, left)));
         }
-        ids.extend(pieces.into_iter().flatten());
+        for (id, begin) in pieces.into_iter().zip(begins) {
+            if let Some(id) = id {
+                piece(id, begin);
+            }
+        }
     }
 }
 
@@ -97,29 +106,27 @@ mod tests {
         BytePairs::new(vocabulary, &merges, "?").expect("complete")
     }
 
+    fn encode(word: &str) -> Vec<(u32, usize)> {
+        let mut pieces = Vec::new();
+        pairs().encode(word, |id, begin| pieces.push((id, begin)));
+        pieces
+    }
+
     #[test]
     fn the_earliest_pair_merges_first() {
-        let mut ids = Vec::new();
         // "bc</w>" is ranked before "ab", so "abc" ends as two pieces.
-        pairs().encode("abc", &mut ids);
-        assert_eq!(ids, [0, 8]);
+        assert_eq!(encode("abc"), [(0, 0), (8, 1)]);
     }
 
     #[test]
     fn equal_pairs_merge_from_the_left() {
-        let mut ids = Vec::new();
-        pairs().encode("aaaa", &mut ids);
-        assert_eq!(ids, [9, 0, 3]);
+        assert_eq!(encode("aaaa"), [(9, 0), (0, 2), (3, 3)]);
     }
 
     #[test]
     fn bytes_without_an_entry_become_the_unknown_token() {
-        let mut ids = Vec::new();
-        pairs().encode("az", &mut ids);
-        assert_eq!(ids, [0, 10]);
-        ids.clear();
-        pairs().encode("", &mut ids);
-        assert!(ids.is_empty());
+        assert_eq!(encode("az"), [(0, 0), (10, 1)]);
+        assert_eq!(encode(""), []);
     }
 
     #[test]

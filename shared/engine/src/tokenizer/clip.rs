@@ -1,13 +1,36 @@
 //! CLIP's tokenizer, put together.
 
+use std::ops::Range;
+
 use crate::Result;
 use crate::tokenizer::bpe::BytePairs;
 use crate::tokenizer::files::{Parsed, TokenizerFiles, refusal};
 use crate::tokenizer::special::{Pattern, Span, cut};
-use crate::tokenizer::split::{normalise, words};
+use crate::tokenizer::split::{normalise, normalise_located, words};
 
 /// Longer lengths in configurations mean "no limit".
 const NO_LIMIT: usize = 1 << 20;
+
+/// A token and where it comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocatedPiece {
+    /// Its number in the vocabulary.
+    pub id: u32,
+    /// The byte of the text where the character begins that the token begins in.
+    pub start: usize,
+}
+
+/// How much of a prompt one encoder reads when nothing is done about its limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenReport {
+    /// Tokens of the prompt, its start and end included.
+    pub tokens: usize,
+    /// The most tokens that are read, start and end included; 77 in all published models.
+    pub limit: usize,
+    /// The characters (Unicode scalar values, not bytes) that are cut off: from the first token beyond the limit to the
+    /// last character that is not white space. `None` if everything fits.
+    pub beyond: Option<Range<usize>>,
+}
 
 /// Turns text into the token ids of one checkpoint.
 #[derive(Clone, Debug)]
@@ -74,22 +97,50 @@ impl ClipTokenizer {
 
     /// Token ids of `text` without start, end and padding.
     pub fn pieces(&self, text: &str) -> Vec<u32> {
-        let mut ids = Vec::new();
-        for span in cut(text, &self.raw) {
-            match span {
-                Span::Token(id) => ids.push(id),
-                Span::Text(text) => {
-                    let normal = normalise(text);
-                    for span in cut(&normal, &self.normalised) {
-                        match span {
-                            Span::Token(id) => ids.push(id),
-                            Span::Text(text) => words(text, |word| self.pairs.encode(word, &mut ids)),
-                        }
-                    }
+        self.located_pieces(text).into_iter().map(|piece| piece.id).collect()
+    }
+
+    /// The same, each with the place in `text` where it begins.
+    pub fn located_pieces(&self, text: &str) -> Vec<LocatedPiece> {
+        let mut pieces = Vec::new();
+        for (start, span) in cut(text, &self.raw) {
+            let text = match span {
+                Span::Token(id) => {
+                    pieces.push(LocatedPiece { id, start });
+                    continue;
+                }
+                Span::Text(text) => text,
+            };
+            let (normal, from) = normalise_located(text);
+            let origin = |at: usize| start + from.get(at).copied().unwrap_or(text.len());
+            for (at, span) in cut(&normal, &self.normalised) {
+                match span {
+                    Span::Token(id) => pieces.push(LocatedPiece { id, start: origin(at) }),
+                    Span::Text(text) => words(text, |word_at, word| {
+                        self.pairs.encode(word, |id, piece_at| {
+                            pieces.push(LocatedPiece { id, start: origin(at + word_at + piece_at) });
+                        });
+                    }),
                 }
             }
         }
-        ids
+        pieces
+    }
+
+    /// What of `text` fits into `max_length` tokens, start and end included.
+    pub fn report(&self, text: &str, max_length: usize) -> TokenReport {
+        let pieces = self.located_pieces(text);
+        let room = max_length.saturating_sub(2);
+        let beyond = pieces.get(room).map(|first| {
+            let end = text.trim_end().len();
+            text[..first.start].chars().count()..text[..end.max(first.start)].chars().count()
+        });
+        TokenReport { tokens: pieces.len() + 2, limit: max_length, beyond }
+    }
+
+    /// The ids of the tokens that every sequence starts and ends with.
+    pub fn start_and_end(&self) -> (u32, u32) {
+        (self.bos, self.eos)
     }
 
     /// Exactly `max_length` ids: start, the text as far as it fits, end, padding.

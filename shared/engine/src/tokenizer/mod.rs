@@ -12,5 +12,5 @@ mod files;
 mod special;
 mod split;
 
-pub use clip::ClipTokenizer;
+pub use clip::{ClipTokenizer, LocatedPiece, TokenReport};
 pub use files::TokenizerFiles;

@@ -49,8 +49,9 @@ pub(super) struct Pattern {
     pub(super) id: u32,
 }
 
-/// Cuts the tokens of `patterns` out of `text`: at each place the longest, from left to right.
-pub(super) fn cut<'a>(text: &'a str, patterns: &[Pattern]) -> Vec<Span<'a>> {
+/// Cuts the tokens of `patterns` out of `text`: at each place the longest, from left to right. Each span comes with the
+/// byte of `text` where it begins.
+pub(super) fn cut<'a>(text: &'a str, patterns: &[Pattern]) -> Vec<(usize, Span<'a>)> {
     let mut spans = Vec::new();
     let mut done = 0;
     let mut from = 0;
@@ -67,14 +68,14 @@ pub(super) fn cut<'a>(text: &'a str, patterns: &[Pattern]) -> Vec<Span<'a>> {
         let start = if rules.lstrip { text[..start].trim_end().len().max(done) } else { start };
         let stop = if rules.rstrip { text.len() - text[stop..].trim_start().len() } else { stop };
         if done < start {
-            spans.push(Span::Text(&text[done..start]));
+            spans.push((done, Span::Text(&text[done..start])));
         }
-        spans.push(Span::Token(pattern.id));
+        spans.push((start, Span::Token(pattern.id)));
         done = stop;
         from = from.max(stop);
     }
     if done < text.len() {
-        spans.push(Span::Text(&text[done..]));
+        spans.push((done, Span::Text(&text[done..])));
     }
     spans
 }
@@ -102,8 +103,11 @@ mod tests {
     fn the_longest_at_the_leftmost_place_is_cut() {
         let patterns = [pattern(SpecialToken::plain("<a>"), 1), pattern(SpecialToken::plain("<a><b>"), 2)];
         let spans = cut("x<a><b><a>y", &patterns);
-        assert_eq!(spans, [Span::Text("x"), Span::Token(2), Span::Token(1), Span::Text("y")]);
-        assert_eq!(cut("plain", &patterns), [Span::Text("plain")]);
+        assert_eq!(
+            spans,
+            [(0, Span::Text("x")), (1, Span::Token(2)), (7, Span::Token(1)), (10, Span::Text("y"))]
+        );
+        assert_eq!(cut("plain", &patterns), [(0, Span::Text("plain"))]);
         assert_eq!(cut("", &patterns), []);
     }
 
@@ -111,10 +115,11 @@ mod tests {
     fn stripping_and_word_boundaries() {
         let mut wide = SpecialToken::plain("[m]");
         (wide.lstrip, wide.rstrip) = (true, true);
-        assert_eq!(cut("a [m]  b", &[pattern(wide, 7)]), [Span::Text("a"), Span::Token(7), Span::Text("b")]);
+        let expected = [(0, Span::Text("a")), (1, Span::Token(7)), (7, Span::Text("b"))];
+        assert_eq!(cut("a [m]  b", &[pattern(wide, 7)]), expected);
         let mut word = SpecialToken::plain("sks");
         word.single_word = true;
         let spans = cut("asks sks", &[pattern(word, 7)]);
-        assert_eq!(spans, [Span::Text("asks "), Span::Token(7)]);
+        assert_eq!(spans, [(0, Span::Text("asks ")), (5, Span::Token(7))]);
     }
 }
