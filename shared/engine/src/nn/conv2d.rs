@@ -2,6 +2,7 @@
 
 use candle_core::Tensor;
 
+use super::adapter::{Adaptable, AdapterSlot};
 use super::cpu;
 use crate::weights::Scope;
 use crate::{Error, Result};
@@ -47,6 +48,7 @@ pub struct Conv2d {
     bias: Option<Tensor>,
     shape: Conv2dShape,
     packed: cpu::PackedCell,
+    adapter: AdapterSlot,
 }
 
 impl Conv2d {
@@ -61,13 +63,13 @@ impl Conv2d {
         {
             return Err(Error::shape("conv2d", format!("a bias of {out}"), bias.dims()));
         }
-        Ok(Self { weight, bias, shape, packed: cpu::PackedCell::default() })
+        Ok(Self { weight, bias, shape, packed: cpu::PackedCell::default(), adapter: AdapterSlot::default() })
     }
 
     /// Takes `weight` and `bias` of `scope`.
     pub fn load(scope: &Scope, inputs: usize, outputs: usize, shape: Conv2dShape) -> Result<Self> {
         let weight = scope.get(&[outputs, inputs, shape.kernel, shape.kernel], "weight")?;
-        Self::new(weight, Some(scope.get(&[outputs], "bias")?), shape)
+        Self::new(weight, Some(scope.get(&[outputs], "bias")?), shape).map(|layer| layer.known_to(scope))
     }
 
     /// The same without a bias.
@@ -77,12 +79,25 @@ impl Conv2d {
         outputs: usize,
         shape: Conv2dShape,
     ) -> Result<Self> {
-        Self::new(scope.get(&[outputs, inputs, shape.kernel, shape.kernel], "weight")?, None, shape)
+        let weight = scope.get(&[outputs, inputs, shape.kernel, shape.kernel], "weight")?;
+        Self::new(weight, None, shape).map(|layer| layer.known_to(scope))
+    }
+
+    /// Lets adapters find the layer by its place in the checkpoint.
+    fn known_to(self, scope: &Scope) -> Self {
+        let Self { weight, bias, shape, adapter, .. } = &self;
+        scope.register(Adaptable::new(weight.clone(), bias.clone(), Some(*shape), adapter.clone()));
+        self
     }
 
     /// The weight, `(out, in, kernel, kernel)`.
     pub fn weight(&self) -> &Tensor {
         &self.weight
+    }
+
+    /// Where the layer looks for its adapter.
+    pub fn adapter_slot(&self) -> &AdapterSlot {
+        &self.adapter
     }
 
     /// The bias, `(out)`.
@@ -128,11 +143,38 @@ impl Conv2d {
         }
     }
 
-    fn apply(&self, x: &Tensor, size: (usize, usize), upsample: bool, plus: Plus<'_>) -> Result<Tensor> {
+    /// The convolution of `x`, which is seen with `size`: its own, or twice as large where `upsample` says so.
+    pub(super) fn apply(
+        &self,
+        x: &Tensor,
+        size: (usize, usize),
+        upsample: bool,
+        plus: Plus<'_>,
+    ) -> Result<Tensor> {
+        let Some(adapter) = self.adapter.get() else {
+            return self.convolve(x, (&self.weight, &self.packed), self.bias.as_ref(), size, upsample, plus);
+        };
+        let weight = adapter.weight.as_ref().map_or((&self.weight, &self.packed), |(w, p)| (w, p));
+        let bias = adapter.bias.as_ref().or(self.bias.as_ref());
+        let mut y = self.convolve(x, weight, bias, size, upsample, plus)?;
+        for (branch, scale) in &adapter.branches {
+            y = branch.conv2d(x, size, upsample, *scale, &y)?;
+        }
+        Ok(y)
+    }
+
+    fn convolve(
+        &self,
+        x: &Tensor,
+        (weight, packed): (&Tensor, &cpu::PackedCell),
+        bias: Option<&Tensor>,
+        size: (usize, usize),
+        upsample: bool,
+        plus: Plus<'_>,
+    ) -> Result<Tensor> {
         let optional = [plus.per_channel, plus.residual];
-        if cpu::is_fast(&[x, &self.weight]) && optional.iter().flatten().all(|t| cpu::is_fast(&[t])) {
-            let Self { weight, bias, shape, packed } = self;
-            let call = cpu::Call { weight, bias: bias.as_ref(), shape: *shape, packed, size, upsample, plus };
+        if cpu::is_fast(&[x, weight]) && optional.iter().flatten().all(|t| cpu::is_fast(&[t])) {
+            let call = cpu::Call { weight, bias, shape: self.shape, packed, size, upsample, plus };
             return cpu::conv2d(x, &call);
         }
         let mut x = x.contiguous()?;
@@ -146,8 +188,8 @@ impl Conv2d {
             x = x.pad_with_zeros(2, pad_before, pad_after)?.pad_with_zeros(3, pad_before, pad_after)?;
             padding = 0;
         }
-        let mut y = x.conv2d(&self.weight, padding, stride, 1, 1)?;
-        if let Some(bias) = &self.bias {
+        let mut y = x.conv2d(weight, padding, stride, 1, 1)?;
+        if let Some(bias) = bias {
             y = y.broadcast_add(&bias.reshape((1, (), 1, 1))?)?;
         }
         if let Some(per_channel) = plus.per_channel {

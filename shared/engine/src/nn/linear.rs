@@ -2,6 +2,7 @@
 
 use candle_core::Tensor;
 
+use super::adapter::{Adaptable, AdapterSlot};
 use super::{Activation, cpu};
 use crate::weights::Scope;
 use crate::{Error, Result};
@@ -12,6 +13,7 @@ pub struct Linear {
     weight: Tensor,
     bias: Option<Tensor>,
     packed: cpu::PackedCell,
+    adapter: AdapterSlot,
 }
 
 impl Linear {
@@ -23,31 +25,45 @@ impl Linear {
         {
             return Err(Error::shape("linear", format!("a bias of {out}"), bias.dims()));
         }
-        Ok(Self { weight, bias, packed: cpu::PackedCell::default() })
+        Ok(Self { weight, bias, packed: cpu::PackedCell::default(), adapter: AdapterSlot::default() })
     }
 
     /// Takes `weight` and `bias` of `scope`.
     pub fn load(scope: &Scope, inputs: usize, outputs: usize) -> Result<Self> {
-        Self::new(scope.get(&[outputs, inputs], "weight")?, Some(scope.get(&[outputs], "bias")?))
+        let bias = scope.get(&[outputs], "bias")?;
+        Self::new(scope.get(&[outputs, inputs], "weight")?, Some(bias)).map(|layer| layer.known_to(scope))
     }
 
     /// Takes `weight` of `scope`; there is no bias.
     pub fn load_without_bias(scope: &Scope, inputs: usize, outputs: usize) -> Result<Self> {
-        Self::new(scope.get(&[outputs, inputs], "weight")?, None)
+        Self::new(scope.get(&[outputs, inputs], "weight")?, None).map(|layer| layer.known_to(scope))
     }
 
     /// Takes weights that are either of a linear layer or of a 1x1 convolution, which is the same function.
     pub fn load_pointwise(scope: &Scope, inputs: usize, outputs: usize) -> Result<Self> {
         if scope.shape_of("weight").is_some_and(|shape| shape.len() == 4) {
             let weight = scope.get(&[outputs, inputs, 1, 1], "weight")?.reshape((outputs, inputs))?;
-            return Self::new(weight, Some(scope.get(&[outputs], "bias")?));
+            let bias = scope.get(&[outputs], "bias")?;
+            return Self::new(weight, Some(bias)).map(|layer| layer.known_to(scope));
         }
         Self::load(scope, inputs, outputs)
+    }
+
+    /// Lets adapters find the layer by its place in the checkpoint.
+    fn known_to(self, scope: &Scope) -> Self {
+        let Self { weight, bias, adapter, .. } = &self;
+        scope.register(Adaptable::new(weight.clone(), bias.clone(), None, adapter.clone()));
+        self
     }
 
     /// The weight, `(out, in)`.
     pub fn weight(&self) -> &Tensor {
         &self.weight
+    }
+
+    /// Where the layer looks for its adapter.
+    pub fn adapter_slot(&self) -> &AdapterSlot {
+        &self.adapter
     }
 
     /// The bias, `(out)`.
@@ -71,28 +87,59 @@ impl Linear {
     }
 
     fn apply(&self, x: &Tensor, activation: Option<Activation>, residual: Option<&Tensor>) -> Result<Tensor> {
-        let (outputs, inputs) = self.weight.dims2()?;
-        let Some((&last, leading)) = x.dims().split_last().filter(|(last, _)| **last == inputs) else {
-            return Err(Error::shape("linear", format!("(.., {inputs})"), x.dims()));
+        let Some(adapter) = self.adapter.get() else {
+            return product(x, &self.weight, self.bias.as_ref(), &self.packed, activation, residual);
         };
-        let mut shape = leading.to_vec();
-        shape.push(outputs);
-        if cpu::is_fast(&[x, &self.weight]) && residual.is_none_or(|r| cpu::is_fast(&[r])) {
-            let weights = self.packed.linear(&self.weight)?;
-            return cpu::linear(x, &weights, self.bias.as_ref(), &shape, activation, residual);
+        let (weight, packed) = adapter.weight.as_ref().map_or((&self.weight, &self.packed), |(w, p)| (w, p));
+        let bias = adapter.bias.as_ref().or(self.bias.as_ref());
+        if adapter.branches.is_empty() {
+            return product(x, weight, bias, packed, activation, residual);
         }
-        let rows = leading.iter().product::<usize>();
-        let mut y = x.contiguous()?.reshape((rows, last))?.matmul(&self.weight.t()?)?;
-        if let Some(bias) = &self.bias {
-            y = y.broadcast_add(bias)?;
+        // Branches come before the activation, and a residual after it.
+        let early = residual.filter(|_| activation.is_none());
+        let mut y = product(x, weight, bias, packed, None, early)?;
+        for (branch, scale) in &adapter.branches {
+            y = branch.linear(x, *scale, &y)?;
         }
-        let mut y = y.reshape(shape)?;
-        if let Some(activation) = activation {
-            y = activation.forward(&y)?;
-        }
+        let Some(activation) = activation else { return Ok(y) };
+        let y = activation.forward(&y)?;
         match residual {
             Some(residual) => Ok((y + residual)?),
             None => Ok(y),
         }
+    }
+}
+
+/// `x W^T + bias`, then the activation, then `+ residual`.
+fn product(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    packed: &cpu::PackedCell,
+    activation: Option<Activation>,
+    residual: Option<&Tensor>,
+) -> Result<Tensor> {
+    let (outputs, inputs) = weight.dims2()?;
+    let Some((&last, leading)) = x.dims().split_last().filter(|(last, _)| **last == inputs) else {
+        return Err(Error::shape("linear", format!("(.., {inputs})"), x.dims()));
+    };
+    let mut shape = leading.to_vec();
+    shape.push(outputs);
+    if cpu::is_fast(&[x, weight]) && residual.is_none_or(|r| cpu::is_fast(&[r])) {
+        let weights = packed.linear(weight)?;
+        return cpu::linear(x, &weights, bias, &shape, activation, residual);
+    }
+    let rows = leading.iter().product::<usize>();
+    let mut y = x.contiguous()?.reshape((rows, last))?.matmul(&weight.t()?)?;
+    if let Some(bias) = bias {
+        y = y.broadcast_add(bias)?;
+    }
+    let mut y = y.reshape(shape)?;
+    if let Some(activation) = activation {
+        y = activation.forward(&y)?;
+    }
+    match residual {
+        Some(residual) => Ok((y + residual)?),
+        None => Ok(y),
     }
 }

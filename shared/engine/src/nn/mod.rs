@@ -7,8 +7,11 @@
 //! and works on every device and element type. The fast way (`cpu`) is taken for 32-bit floats on the CPU when no gradient
 //! is being recorded. Pictures are `(batch, channels, height, width)` everywhere; the fast way keeps them in memory
 //! channels last, which shows only in the strides.
+//!
+//! A loaded linear or convolution layer can be changed without being loaded again: see [`Adapter`].
 
 mod activation;
+mod adapter;
 mod attention;
 mod conv2d;
 mod cpu;
@@ -20,6 +23,7 @@ mod picture;
 mod timestep;
 
 pub use activation::Activation;
+pub use adapter::{Adaptable, Adapter, AdapterSlot, Branch};
 pub use attention::{Masking, scaled_dot_product_attention};
 pub use conv2d::{Conv2d, Conv2dShape, Plus};
 pub use cpu::on_workers;

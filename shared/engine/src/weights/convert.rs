@@ -9,7 +9,7 @@ use super::error::{Fault, Result, WeightsError};
 use super::source::{TensorSource, find};
 
 /// Reads tensor `name` from `source` as `wanted` on `device`.
-pub(super) fn read_tensor(
+pub(crate) fn read_tensor(
     source: &dyn TensorSource,
     name: &str,
     wanted: DType,

@@ -69,6 +69,10 @@ impl TensorSource for SafetensorsFile {
         self.header.tensors().get(name)
     }
 
+    fn metadata(&self, key: &str) -> Option<&str> {
+        self.header.metadata().get(key).map(String::as_str)
+    }
+
     fn read_into(&self, name: &str, offset: usize, out: &mut [u8]) -> Result<()> {
         let info = find(self, name)?;
         let position = self.header.position(info) + offset as u64;

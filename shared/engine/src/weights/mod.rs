@@ -6,7 +6,8 @@
 //! once, and [`Weights::finish`] refuses a checkpoint of which something is left over.
 //!
 //! Files are read at positions and never mapped into memory: a file that shrinks while it is read is an error, not a
-//! signal that kills the process. This room knows nothing of models.
+//! signal that kills the process. This room knows nothing of models; it keeps a list of the layers that took their weights
+//! from it, by path, so that others can find them.
 
 #[cfg(target_endian = "big")]
 compile_error!("safetensors are little-endian and read in place; big-endian machines need a byte swap here");
@@ -26,6 +27,7 @@ mod single_file;
 mod source;
 mod write;
 
+pub(crate) use convert::read_tensor;
 pub use element::Element;
 pub use error::{Fault, Result, WeightsError};
 #[cfg(not(target_arch = "wasm32"))]

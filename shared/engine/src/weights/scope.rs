@@ -1,6 +1,6 @@
 //! How layers ask for their tensors: by a path that mirrors the checkpoint, with the shape the configuration demands.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,6 +9,7 @@ use candle_core::{DType, Device, Tensor};
 use super::convert::read_tensor;
 use super::error::{Fault, Result, WeightsError};
 use super::source::{TensorSource, find};
+use crate::nn::Adaptable;
 
 /// Tensors that published checkpoints carry and no layer needs: buffers of old library versions. Reviewed by hand;
 /// anything else left over is a fault.
@@ -25,6 +26,7 @@ struct Inner {
     dtype: DType,
     device: Device,
     taken: Mutex<BTreeSet<String>>,
+    layers: Mutex<BTreeMap<String, Adaptable>>,
 }
 
 impl Inner {
@@ -36,8 +38,13 @@ impl Inner {
 impl Weights {
     /// Tensors of `source` as `dtype` on `device`.
     pub fn new(source: impl TensorSource + 'static, dtype: DType, device: &Device) -> Self {
-        let inner =
-            Inner { source: Box::new(source), dtype, device: device.clone(), taken: Mutex::default() };
+        let inner = Inner {
+            source: Box::new(source),
+            dtype,
+            device: device.clone(),
+            taken: Mutex::default(),
+            layers: Mutex::default(),
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -69,6 +76,11 @@ impl Weights {
             return Err(WeightsError::new(source.origin(), Fault::Leftovers { count, names }));
         }
         source.verify_unchanged()
+    }
+
+    /// The layers loaded so far that adapters can be put on, by their path.
+    pub fn layers(&self) -> BTreeMap<String, Adaptable> {
+        self.inner.layers.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Names taken so far, in order.
@@ -110,6 +122,11 @@ impl Scope {
     /// The path of this place.
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// Notes the layer that was loaded from this place, for whoever wants to adapt it later.
+    pub fn register(&self, layer: Adaptable) {
+        self.inner.layers.lock().unwrap_or_else(PoisonError::into_inner).insert(self.path.clone(), layer);
     }
 
     /// The element type that tensors are given in.

@@ -46,6 +46,11 @@ pub trait TensorSource: Send + Sync {
     /// Fills `out` with the bytes of tensor `name` that start `offset` bytes into it.
     fn read_into(&self, name: &str, offset: usize, out: &mut [u8]) -> Result<()>;
 
+    /// Free-form metadata of the source, by its key.
+    fn metadata(&self, _key: &str) -> Option<&str> {
+        None
+    }
+
     /// Checks that what was read is still what was opened. Called once, when a model is complete.
     fn verify_unchanged(&self) -> Result<()> {
         Ok(())
@@ -69,6 +74,9 @@ impl TensorSource for Box<dyn TensorSource> {
     }
     fn read_into(&self, name: &str, offset: usize, out: &mut [u8]) -> Result<()> {
         (**self).read_into(name, offset, out)
+    }
+    fn metadata(&self, key: &str) -> Option<&str> {
+        (**self).metadata(key)
     }
     fn verify_unchanged(&self) -> Result<()> {
         (**self).verify_unchanged()
@@ -113,6 +121,10 @@ impl TensorSource for InMemory {
 
     fn info(&self, name: &str) -> Option<&TensorInfo> {
         self.header.tensors().get(name)
+    }
+
+    fn metadata(&self, key: &str) -> Option<&str> {
+        self.header.metadata().get(key).map(String::as_str)
     }
 
     fn read_into(&self, name: &str, offset: usize, out: &mut [u8]) -> Result<()> {
