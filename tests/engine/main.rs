@@ -3,9 +3,11 @@
 
 mod images;
 mod layers;
+mod loras;
 mod mini;
 mod networks;
 mod pipelines;
+mod prompts;
 mod schedulers;
 mod single_file;
 mod tokenizer;

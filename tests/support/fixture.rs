@@ -99,6 +99,25 @@ impl NetworkFixture {
     }
 }
 
+/// All tensors of a file below `tests/fixtures`, as they are.
+///
+/// # Panics
+/// If the fixture is damaged.
+pub fn tensors(name: &str) -> BTreeMap<String, Tensor> {
+    let bytes = std::fs::read(fixture_path(name)).expect("fixture is committed");
+    let file = SafeTensors::deserialize(&bytes).expect("fixture is sound");
+    let read = |(name, view): (String, safetensors::tensor::TensorView<'_>)| {
+        let dtype = match view.dtype() {
+            safetensors::Dtype::U8 => DType::U8,
+            safetensors::Dtype::F32 => DType::F32,
+            other => panic!("fixture has a tensor of {other:?}"),
+        };
+        let tensor = Tensor::from_raw_buffer(view.data(), dtype, view.shape(), &Device::Cpu);
+        (name, tensor.expect("bytes fit the shape"))
+    };
+    file.tensors().into_iter().map(read).collect()
+}
+
 /// The values of tensor `name`: the same rule and the same rounding as `refill` in the generator.
 fn fill_by_name(name: &str, shape: &[usize]) -> Vec<f32> {
     let mut values = TorchRng::new(u64::from(crc32fast::hash(name.as_bytes()))).randn(shape.iter().product());

@@ -32,6 +32,10 @@ pub enum Error {
     #[error(transparent)]
     Weights(#[from] crate::weights::WeightsError),
 
+    /// A LoRA file is broken, hostile, or was made for another model.
+    #[error(transparent)]
+    Lora(#[from] crate::lora::LoraError),
+
     /// A file could not be read.
     #[error("cannot read `{path}`: {source}\nhint: {hint}")]
     File {

@@ -9,18 +9,22 @@
 //! | [`weights`] | checkpoint files, verified before use; every tensor consumed exactly once |
 //! | [`nn`] | all layers of the project: linear, convolution, norms, attention, activations, embeddings |
 //! | [`models`] | networks built of those layers, named as in diffusers and transformers checkpoints |
+//! | [`lora`] | small files that change a model's layers |
 //! | [`noise`] | seeded noise, bit-identical to `torch.randn` |
 //! | [`schedulers`] | one sampling algorithm a file |
 //! | [`tokenizer`] | CLIP's byte-pair encoding |
+//! | [`prompt`] | what people write into prompts besides words: emphasis, breaks, LoRA tags |
 //! | [`pipelines`] | the visible loop: tokens, latents, steps, picture |
 //! | [`evaluate`] | networks that look at pictures: the attribute judge, the scoring CLIP |
 
 pub mod error;
 pub mod evaluate;
+pub mod lora;
 pub mod models;
 pub mod nn;
 pub mod noise;
 pub mod pipelines;
+pub mod prompt;
 pub mod schedulers;
 pub mod tokenizer;
 pub mod weights;

@@ -69,6 +69,7 @@ fn compare(choose: impl Fn(&Value) -> bool) {
             guidance_rescale: case["guidance_rescale"].as_f64().expect("a number"),
             seed: whole("seed"),
             scheduler: case["scheduler"].as_str().map(|name| name.parse().expect("a known name")),
+            ..GenerationParams::default()
         };
         let image = pipeline.generate(&params, &mut Silent).expect("draws").image;
         let picture = expected.tensor(&format!("{number}.picture")).expect("drawn");

@@ -3,6 +3,7 @@
 use candle_core::Tensor;
 
 use crate::pipelines::{Picture, Start, Variation};
+use crate::prompt::PromptSyntax;
 use crate::schedulers::SchedulerName;
 
 /// The parameters of one picture, named as in diffusers.
@@ -11,11 +12,13 @@ use crate::schedulers::SchedulerName;
 /// and `start` says whether it is text to image, image to image or inpainting.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GenerationParams {
-    /// What to draw; given to both text encoders, cut at the tokenizer's length.
+    /// What to draw; given to both text encoders.
     pub prompt: String,
     /// What to steer away from. `None` and `Some("")` differ: where the checkpoint says `force_zeros_for_empty_prompt`, `None`
     /// is a conditioning of zeros, while an empty string is encoded like any other text.
     pub negative_prompt: Option<String>,
+    /// How both prompts are read: brackets as characters and cut at the encoder's length, or weighted and in chunks.
+    pub prompt_syntax: PromptSyntax,
     /// Width of the picture in pixels, a multiple of 8. A picture to start from is resized to it.
     pub width: usize,
     /// Height of the picture in pixels, a multiple of 8.
@@ -41,6 +44,7 @@ impl Default for GenerationParams {
         Self {
             prompt: String::new(),
             negative_prompt: None,
+            prompt_syntax: PromptSyntax::Plain,
             width: 1024,
             height: 1024,
             num_inference_steps: 50,

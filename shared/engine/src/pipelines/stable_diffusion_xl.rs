@@ -9,9 +9,11 @@
 use std::collections::BTreeMap;
 #[cfg(not(target_arch = "wasm32"))]
 use std::path::Path;
+use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 
+use crate::lora::{self, Application, AppliedLora, Component, Lora, LoraFile, ModelLayers};
 use crate::models::unet::{Conditioning, UNet2DConditionModel, UnetConfig};
 use crate::models::vae::{AutoencoderKl, VaeConfig};
 use crate::models::{PerBlock, parse_config};
@@ -21,11 +23,12 @@ use crate::pipelines::canvas::Canvas;
 use crate::pipelines::files::ModelFiles;
 use crate::pipelines::guidance::guide;
 use crate::pipelines::model_index::ModelIndex;
-use crate::pipelines::text::TextTowers;
+use crate::pipelines::text::{Negative, TextTowers};
 use crate::pipelines::{
     Flow, Generated, GenerationParams, LatentPreview, PreviewFactors, Progress, ProgressEvent, Start,
 };
 use crate::schedulers::SchedulerConfig;
+use crate::tokenizer::TokenReport;
 use crate::weights::Weights;
 use crate::{Error, Result};
 
@@ -34,6 +37,8 @@ use crate::{Error, Result};
 pub struct StableDiffusionXl {
     text: TextTowers,
     unet: UNet2DConditionModel,
+    layers: Arc<ModelLayers>,
+    loras: (Vec<AppliedLora>, Application),
     pub(super) vae: AutoencoderKl,
     pub(super) vae_dtype: DType,
     scheduler: SchedulerConfig,
@@ -79,12 +84,15 @@ impl StableDiffusionXl {
         let weights = Weights::new(files.weights("unet")?, dtype, device);
         let unet = UNet2DConditionModel::load(&weights.root(), &unet_config)?;
         weights.finish()?;
+        let components = std::iter::once((Component::Unet, weights.layers())).chain(text.layers());
+        let layers = Arc::new(ModelLayers::new(components)?);
         // Plain half precision overflows in the autoencoder of SDXL; the checkpoint says so.
         let vae_dtype = if dtype == DType::F16 && vae_config.force_upcast { DType::F32 } else { dtype };
         let weights = Weights::new(files.weights("vae")?, vae_dtype, device);
         let vae = AutoencoderKl::load(&weights.root(), &vae_config)?;
         weights.finish()?;
-        Ok(Self { text, unet, vae, vae_dtype, scheduler, preview, device: device.clone(), dtype })
+        let (loras, device) = ((Vec::new(), Application::default()), device.clone());
+        Ok(Self { text, unet, layers, loras, vae, vae_dtype, scheduler, preview, device, dtype })
     }
 
     /// The configuration of the checkpoint's own scheduler.
@@ -106,6 +114,36 @@ impl StableDiffusionXl {
         self.unet.config().in_channels != self.vae.config().latent_channels
     }
 
+    /// Reads a LoRA for this model; nothing changes until it is among [`Self::set_loras`].
+    ///
+    /// # Errors
+    /// When it was made for another model, or is damaged: see [`Lora::read`].
+    pub fn read_lora(&self, file: &LoraFile) -> Result<Lora> {
+        Lora::read(file, &self.layers)
+    }
+
+    /// Puts exactly these LoRAs on the model, in place of those before; none takes all off, to the bit.
+    ///
+    /// # Errors
+    /// When one was read for another model or its change is not finite: then nothing changes. See [`lora::apply`].
+    pub fn set_loras(&mut self, loras: &[AppliedLora], application: Application) -> Result<()> {
+        if self.loras.1 != application || self.loras.0 != loras {
+            lora::apply(&self.layers, loras, application)?;
+            self.loras = (loras.to_vec(), application);
+        }
+        Ok(())
+    }
+
+    /// The LoRAs that are on the model.
+    pub fn loras(&self) -> &[AppliedLora] {
+        &self.loras.0
+    }
+
+    /// How much of `text` each text encoder reads where prompts are [`PromptSyntax::Plain`](crate::prompt::PromptSyntax).
+    pub fn token_reports(&self, text: &str) -> Vec<TokenReport> {
+        self.text.reports(text)
+    }
+
     /// Draws one picture. Answers [`Error::Cancelled`] when `progress` says so.
     ///
     /// # Errors
@@ -118,13 +156,8 @@ impl StableDiffusionXl {
         let canvas = Canvas::prepare(&params.start, params.width, params.height)?;
 
         tell(progress, ProgressEvent::Encoding)?;
-        let positive = self.text.encode(&params.prompt, None)?;
-        let prompts = if guided {
-            // The order of the batch: negative first.
-            self.text.encode_negative(params.negative_prompt.as_deref(), &positive)?.before(&positive)?
-        } else {
-            positive
-        };
+        let negative = Negative::of(guided, params.negative_prompt.as_deref());
+        let prompts = self.text.encode_prompts(&params.prompt, negative, params.prompt_syntax)?;
         // Original size, crop and target size, as (height, width) each.
         let (height, width) = (params.height as f64, params.width as f64);
         let time_ids = vec![vec![height, width, 0.0, 0.0, height, width]; if guided { 2 } else { 1 }];

@@ -1,17 +1,24 @@
 //! From prompts to what the denoiser is conditioned on: SDXL's two tokenizers and two text encoders.
 
+use std::collections::BTreeMap;
+
 use candle_core::{DType, Device, Tensor};
 
+use crate::lora::Component;
 use crate::models::{ClipTextConfig, ClipTextModel, parse_config};
+use crate::nn::Adaptable;
 use crate::pipelines::files::ModelFiles;
 use crate::pipelines::model_index::ModelIndex;
-use crate::tokenizer::{ClipTokenizer, TokenizerFiles};
+use crate::prompt::{Chunk, PromptSyntax, chunks, parse_emphasis};
+use crate::tokenizer::{ClipTokenizer, TokenReport, TokenizerFiles};
 use crate::weights::Weights;
 use crate::{Error, Result};
 
 /// A tokenizer and the encoder it feeds.
 #[derive(Debug)]
 struct Tower {
+    component: Component,
+    layers: BTreeMap<String, Adaptable>,
     tokenizer: ClipTokenizer,
     encoder: ClipTextModel,
     length: usize,
@@ -24,6 +31,23 @@ pub(super) struct TextTowers {
     /// Whether an absent negative prompt means zeros instead of the encoding of an empty one.
     zeros_for_absent: bool,
     device: Device,
+}
+
+/// What a picture is steered away from.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Negative<'a> {
+    /// Nothing: there is no guidance.
+    Unguided,
+    /// No prompt, which can mean zeros.
+    Absent,
+    /// A prompt, perhaps empty.
+    Text(&'a str),
+}
+
+impl<'a> Negative<'a> {
+    pub(super) fn of(guided: bool, prompt: Option<&'a str>) -> Self {
+        if guided { prompt.map_or(Self::Absent, Self::Text) } else { Self::Unguided }
+    }
 }
 
 /// An encoded prompt.
@@ -50,21 +74,25 @@ impl PromptEmbeds {
 }
 
 impl Tower {
-    fn load(files: &mut ModelFiles, suffix: &str, device: &Device, dtype: DType) -> Result<Self> {
-        let (folder, component) = (format!("tokenizer{suffix}"), format!("text_encoder{suffix}"));
+    fn load(
+        files: &mut ModelFiles,
+        component: Component,
+        folder: &str,
+        device: &Device,
+        dtype: DType,
+    ) -> Result<Self> {
+        let name = component.folder();
         let tokenizer =
             ClipTokenizer::new(&TokenizerFiles::read(|name| files.read(&format!("{folder}/{name}")))?)?;
-        let config: ClipTextConfig = parse_config(
-            "text encoder",
-            &files.config("text encoder", &format!("{component}/config.json"))?,
-        )?;
-        let weights = Weights::new(files.weights(&component)?, dtype, device);
+        let config: ClipTextConfig =
+            parse_config("text encoder", &files.config("text encoder", &format!("{name}/config.json"))?)?;
+        let weights = Weights::new(files.weights(name)?, dtype, device);
         let encoder = ClipTextModel::load(&weights.root(), &config)?;
         weights.finish()?;
         // Where the tokenizer states no length the encoder's positions are the length.
         let positions = encoder.max_positions();
         let length = tokenizer.model_max_length().map_or(positions, |stated| stated.min(positions));
-        Ok(Self { tokenizer, encoder, length })
+        Ok(Self { component, layers: weights.layers(), tokenizer, encoder, length })
     }
 }
 
@@ -76,25 +104,92 @@ impl TextTowers {
         dtype: DType,
     ) -> Result<Self> {
         let mut towers = Vec::with_capacity(2);
-        for (suffix, default) in [("", "CLIPTextModel"), ("_2", "CLIPTextModelWithProjection")] {
-            if index.class(&format!("text_encoder{suffix}"), Some(default)).is_some() {
-                towers.push(Tower::load(files, suffix, device, dtype)?);
+        for (component, folder, default) in [
+            (Component::TextEncoder, "tokenizer", "CLIPTextModel"),
+            (Component::TextEncoder2, "tokenizer_2", "CLIPTextModelWithProjection"),
+        ] {
+            if index.class(component.folder(), Some(default)).is_some() {
+                towers.push(Tower::load(files, component, folder, device, dtype)?);
             }
         }
         let zeros_for_absent = index.flag("force_zeros_for_empty_prompt", true);
         Ok(Self { towers, zeros_for_absent, device: device.clone() })
     }
 
-    /// Encodes a prompt; `length` overrides the tokenizers' own, for a negative prompt that must match its positive one.
-    pub(super) fn encode(&self, text: &str, length: Option<usize>) -> Result<PromptEmbeds> {
+    /// Encodes a prompt and, if there is guidance, its negative one, which comes first in the batch.
+    ///
+    pub(super) fn encode_prompts(
+        &self,
+        prompt: &str,
+        negative: Negative<'_>,
+        syntax: PromptSyntax,
+    ) -> Result<PromptEmbeds> {
+        let positive = self.sequences(prompt, syntax, None)?;
+        let negative = match negative {
+            Negative::Unguided => return self.encode(&positive),
+            Negative::Absent if self.zeros_for_absent => {
+                let positive = self.encode(&positive)?;
+                return positive.zeros_like()?.before(&positive);
+            }
+            Negative::Absent => self.sequences("", syntax, positive.first())?,
+            Negative::Text(text) => self.sequences(text, syntax, positive.first())?,
+        };
+        // Both have as many chunks as the longer one.
+        let count = positive.iter().chain(&negative).map(Vec::len).max().unwrap_or(1);
+        let filled = |sequences: Vec<Vec<Chunk>>| self.encode(&self.filled(sequences, count)?);
+        filled(negative)?.before(&filled(positive)?)
+    }
+
+    /// A prompt's sequences for every tower. A negative prompt has the length of its positive one, `like`.
+    fn sequences(
+        &self,
+        text: &str,
+        syntax: PromptSyntax,
+        like: Option<&Vec<Chunk>>,
+    ) -> Result<Vec<Vec<Chunk>>> {
+        let like = like.and_then(|chunks| chunks.first()).map(|chunk| chunk.ids.len());
+        match syntax {
+            PromptSyntax::Plain => Ok((self.towers.iter())
+                .map(|tower| {
+                    let ids = tower.tokenizer.encode(text, like.unwrap_or(tower.length));
+                    vec![Chunk { weights: vec![1.0; ids.len()], ids }]
+                })
+                .collect()),
+            PromptSyntax::Weighted => {
+                let parts = parse_emphasis(text)?;
+                let sequences: Vec<Vec<Chunk>> = (self.towers.iter())
+                    .map(|tower| chunks(&tower.tokenizer, &parts, tower.length))
+                    .collect::<Result<_>>()?;
+                let count = sequences.iter().map(Vec::len).max().unwrap_or(1);
+                self.filled(sequences, count)
+            }
+        }
+    }
+
+    /// The sequences with empty chunks after them until there are `count`.
+    fn filled(&self, mut sequences: Vec<Vec<Chunk>>, count: usize) -> Result<Vec<Vec<Chunk>>> {
+        for (chunks_of_one, tower) in sequences.iter_mut().zip(&self.towers) {
+            if chunks_of_one.len() < count {
+                let empty = chunks(&tower.tokenizer, &[], tower.length)?;
+                chunks_of_one.extend(empty.into_iter().cycle().take(count - chunks_of_one.len()));
+            }
+        }
+        Ok(sequences)
+    }
+
+    /// Runs the towers, each on its own sequences.
+    fn encode(&self, sequences: &[Vec<Chunk>]) -> Result<PromptEmbeds> {
         let mut states = Vec::with_capacity(self.towers.len());
         let mut pooled = None;
-        for tower in &self.towers {
-            let ids = tower.tokenizer.encode(text, length.unwrap_or(tower.length));
-            let count = ids.len();
-            let output = tower.encoder.forward(&Tensor::from_vec(ids, (1, count), &self.device)?)?;
-            states.push(output.penultimate(0)?.clone());
-            pooled = pooled.or(output.text_embeds);
+        for (tower, chunks) in self.towers.iter().zip(sequences) {
+            let length = chunks.first().map_or(0, |chunk| chunk.ids.len());
+            let ids: Vec<u32> = chunks.iter().flat_map(|chunk| chunk.ids.iter().copied()).collect();
+            let output =
+                tower.encoder.forward(&Tensor::from_vec(ids, (chunks.len(), length), &self.device)?)?;
+            let state = weighted(output.penultimate(0)?, chunks)?;
+            states.push(state.reshape((1, chunks.len() * length, ()))?);
+            let first = output.text_embeds.map(|embeds| embeds.narrow(0, 0, 1)).transpose()?;
+            pooled = pooled.or(first);
         }
         let pooled = pooled.ok_or_else(|| {
             Error::config(
@@ -106,15 +201,24 @@ impl TextTowers {
         Ok(PromptEmbeds { states: Tensor::cat(&states, 2)?, pooled })
     }
 
-    /// Encodes a negative prompt as the counterpart of `positive`.
-    pub(super) fn encode_negative(
-        &self,
-        text: Option<&str>,
-        positive: &PromptEmbeds,
-    ) -> Result<PromptEmbeds> {
-        match text {
-            None if self.zeros_for_absent => positive.zeros_like(),
-            text => self.encode(text.unwrap_or_default(), Some(positive.states.dim(1)?)),
-        }
+    /// The layers that LoRAs can change, of every tower.
+    pub(super) fn layers(&self) -> impl Iterator<Item = (Component, BTreeMap<String, Adaptable>)> {
+        self.towers.iter().map(|tower| (tower.component, tower.layers.clone()))
     }
+
+    /// How much of a prompt each encoder reads without [`PromptSyntax::Weighted`], in the order of the towers.
+    pub(super) fn reports(&self, text: &str) -> Vec<TokenReport> {
+        self.towers.iter().map(|tower| tower.tokenizer.report(text, tower.length)).collect()
+    }
+}
+
+/// States `(chunks, tokens, hidden)`, each multiplied with the weight of its token.
+fn weighted(states: &Tensor, chunks: &[Chunk]) -> Result<Tensor> {
+    let weights: Vec<f32> = chunks.iter().flat_map(|chunk| chunk.weights.iter().copied()).collect();
+    if weights.iter().all(|weight| *weight == 1.0) {
+        return Ok(states.clone());
+    }
+    let (count, length, _) = states.dims3()?;
+    let weights = Tensor::from_vec(weights, (count, length, 1), states.device())?.to_dtype(states.dtype())?;
+    Ok(states.broadcast_mul(&weights)?)
 }
