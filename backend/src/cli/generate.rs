@@ -1,4 +1,4 @@
-//! `chapan generate`: a prompt becomes a picture, without a server.
+//! `chapan generate`: a prompt becomes pictures, without a server; of noise, of another picture, or within a mask.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -7,12 +7,16 @@ use std::time::Instant;
 use chapan_api::generation::SCHEDULERS;
 use chapan_api::image::ImageRecord;
 use chapan_api::validation::{Checker, Rule};
-use chapan_engine::pipelines::{Flow, GenerationParams, ProgressEvent};
+use chapan_engine::pipelines::{
+    Flow, Generated, GenerationParams, ProgressEvent, StableDiffusionXl, Variation,
+};
 use chapan_engine::schedulers::SchedulerName;
 use clap::Args;
+use indicatif::ProgressBar;
 use serde::Serialize;
 
 use super::installed::{Installed, ModelOptions, Place};
+use super::source::SourceOptions;
 use super::{Failure, output};
 use crate::config::Environment;
 use crate::files::png::encode_png;
@@ -26,6 +30,8 @@ const MAX_STEPS: f64 = 10_000.0;
 const MAX_GUIDANCE: f64 = 1_000.0;
 /// The largest side in pixels.
 const MAX_SIDE: f64 = 16_384.0;
+/// The most pictures of one call.
+const MAX_IMAGES: f64 = 1_000.0;
 
 const SCHEDULER_HELP: &str = "Sampling algorithm: ddim, euler, euler_a, heun, dpmpp_2m, unipc or lcm; with Karras noise \
     levels: euler_k, heun_k, dpmpp_2m_k or unipc_k [default: the model's own]";
@@ -36,6 +42,9 @@ const SCHEDULER_HELP: &str = "Sampling algorithm: ddim, euler, euler_a, heun, dp
   chapan generate --prompt \"a man in a red shirt, flat\" --output man.png
   chapan generate --prompt \"a hotel room, night\" --seed 7 --num-inference-steps 30 --guidance-scale 4 --output room.png
   chapan generate --prompt \"a lighthouse\" --model path/to/sdxl --device cuda:0 --output lighthouse.png
+  chapan generate --prompt \"a man in a green shirt, flat\" --image man.png --strength 0.5 --output green.png
+  chapan generate --prompt \"a hat\" --image man.png --mask-image head.png --output hat.png
+  chapan generate --prompt \"a man\" --seed 7 --variation-strength 0.1 --num-images-per-prompt 4 --output like.png
 The same prompt, seed, model and parameters give the same picture. The PNG says how it was made.")]
 pub struct Arguments {
     /// What to draw.
@@ -55,14 +64,25 @@ pub struct Arguments {
     /// Classifier-free guidance: how strongly the prompt pulls. 1 and below switch it off.
     #[arg(long, default_value_t = 5.0, allow_negative_numbers = true)]
     guidance_scale: f64,
-    /// Width in pixels, a multiple of 8 [default: the model's own]
+    /// Width in pixels, a multiple of 8 [default: the picture's to start from, or the model's own]
     #[arg(long)]
     width: Option<u32>,
-    /// Height in pixels, a multiple of 8 [default: the model's own]
+    /// Height in pixels, a multiple of 8 [default: the picture's to start from, or the model's own]
     #[arg(long)]
     height: Option<u32>,
     #[arg(long, value_name = "NAME", help = SCHEDULER_HELP)]
     scheduler: Option<String>,
+    /// How many pictures to make. Each has a seed of its own, counting up; several are written as FILE-1.png, FILE-2.png, ...
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    num_images_per_prompt: u32,
+    /// Another seed, whose noise is mixed in [default: a random one, which is printed]
+    #[arg(long, value_name = "SEED", requires = "variation_strength")]
+    variation_seed: Option<u64>,
+    /// How much of the other seed's noise, 0 to 1: 0.1 is a small change
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    variation_strength: Option<f64>,
+    #[command(flatten)]
+    source: SourceOptions,
     /// The PNG file to write.
     #[arg(long, value_name = "FILE.png")]
     output: PathBuf,
@@ -71,6 +91,7 @@ pub struct Arguments {
     json: bool,
 }
 
+/// One picture of the report.
 #[derive(Serialize)]
 struct Report {
     output: String,
@@ -79,71 +100,132 @@ struct Report {
     record: ImageRecord,
 }
 
-/// Draws the picture and writes it with its record.
+/// The report of several pictures.
+#[derive(Serialize)]
+struct Reports {
+    images: Vec<Report>,
+}
+
+/// Draws the pictures and writes them with their records.
 pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failure> {
     check(arguments)?;
     check_output(&arguments.output)?;
+    let source = arguments.source.read()?;
     let installed = arguments.model.find(environment)?;
     let place = arguments.model.place()?;
-    let started = Instant::now();
 
     let bar = output::progress_bar(u64::from(arguments.num_inference_steps), "loading");
+    let mut started = Instant::now();
     let pipeline = installed.load(&place)?;
-    let side = pipeline.default_size();
+    let (width, height) = source.drawn_size(arguments.width, arguments.height, pipeline.default_size())?;
     let params = GenerationParams {
         prompt: arguments.prompt.clone(),
         negative_prompt: arguments.negative_prompt.clone(),
-        width: arguments.width.map_or(side, |width| width as usize),
-        height: arguments.height.map_or(side, |height| height as usize),
+        width,
+        height,
         num_inference_steps: arguments.num_inference_steps as usize,
         guidance_scale: arguments.guidance_scale,
-        // Torch's generator uses 32 bits of a seed; more would only be longer to type.
-        seed: arguments.seed.unwrap_or_else(|| random_u64() >> 32),
+        seed: arguments.seed.unwrap_or_else(new_seed),
+        variation: arguments
+            .variation_strength
+            .map(|strength| Variation { seed: arguments.variation_seed.unwrap_or_else(new_seed), strength }),
         scheduler: arguments.scheduler.as_deref().map(SchedulerName::from_str).transpose()?,
+        start: source.start.clone(),
         ..GenerationParams::default()
     };
-    let (generated, sha256) = std::thread::scope(|scope| {
-        // Large models take seconds to hash: meanwhile the picture is drawn.
-        let hash = scope.spawn(|| installed.sha256());
-        let generated = pipeline.generate(&params, &mut |event: ProgressEvent<'_>| {
-            match event {
-                ProgressEvent::Encoding => bar.set_message("reading the prompt"),
-                ProgressEvent::Step { index, total, .. } => {
-                    bar.set_message("drawing");
-                    bar.set_length(total as u64);
-                    bar.set_position(index as u64 + 1);
-                }
-                ProgressEvent::Decoding => bar.set_message("decoding"),
+    std::thread::scope(|scope| {
+        // Large models take seconds to hash: meanwhile the first picture is drawn.
+        let mut hash = Some(scope.spawn(|| installed.sha256()));
+        let mut sha256 = String::new();
+        let mut reports = Vec::new();
+        for index in 0..arguments.num_images_per_prompt {
+            let params = params.for_image(index as usize);
+            let generated = draw(&pipeline, &params, &bar)?;
+            if let Some(hash) = hash.take() {
+                let failed = |_| Err(Failure::new("the model's hash was not computed", "try again"));
+                sha256 = hash.join().unwrap_or_else(failed)?;
             }
-            Flow::Continue
-        });
-        (generated, hash.join())
-    });
-    let image = generated?.image;
-    let sha256 =
-        sha256.unwrap_or_else(|_| Err(Failure::new("the model's hash was not computed", "try again")))?;
-    bar.finish_and_clear();
+            let record = record(&params, &installed, &place, sha256.clone());
+            let path = numbered(&arguments.output, index, arguments.num_images_per_prompt);
+            reports.push(write(&path, &generated, record, &mut started)?);
+        }
+        bar.finish_and_clear();
+        say(reports, arguments.json)
+    })
+}
 
-    let record = record(&params, &installed, &place, sha256);
+/// Torch's generator uses 32 bits of a seed; more would only be longer to type.
+fn new_seed() -> u64 {
+    random_u64() >> 32
+}
+
+/// Draws one picture.
+fn draw(
+    pipeline: &StableDiffusionXl,
+    params: &GenerationParams,
+    bar: &ProgressBar,
+) -> Result<Generated, Failure> {
+    Ok(pipeline.generate(params, &mut |event: ProgressEvent<'_>| {
+        match event {
+            ProgressEvent::Encoding => bar.set_message("reading the prompt"),
+            ProgressEvent::Step { index, total, .. } => {
+                bar.set_message("drawing");
+                bar.set_length(total as u64);
+                bar.set_position(index as u64 + 1);
+            }
+            ProgressEvent::Decoding => bar.set_message("decoding"),
+        }
+        Flow::Continue
+    })?)
+}
+
+/// Where picture `index` of `count` goes.
+fn numbered(output: &Path, index: u32, count: u32) -> PathBuf {
+    if count == 1 {
+        return output.to_owned();
+    }
+    let stem = output.file_stem().unwrap_or_default().to_string_lossy();
+    output.with_file_name(format!("{stem}-{}.png", index + 1))
+}
+
+/// Writes one picture with its record. `started` is when it was begun, and then when the next is.
+fn write(
+    path: &Path,
+    generated: &Generated,
+    record: ImageRecord,
+    started: &mut Instant,
+) -> Result<Report, Failure> {
+    let image = &generated.image;
     let png = encode_png(image.width as u32, image.height as u32, &image.rgb, &record)
         .map_err(|error| Failure::from_text(&error.to_string()))?;
-    output::write_file(&arguments.output, &png)?;
+    output::write_file(path, &png)?;
     let duration_ms = started.elapsed().as_millis() as u64;
-    let output = arguments.output.display().to_string();
-    if arguments.json {
-        return output::say_json(&Report { output, duration_ms, record });
+    *started = Instant::now();
+    Ok(Report { output: path.display().to_string(), duration_ms, record })
+}
+
+/// Tells what was made.
+fn say(mut reports: Vec<Report>, json: bool) -> Result<(), Failure> {
+    if json {
+        return match reports.pop() {
+            Some(report) if reports.is_empty() => output::say_json(&report),
+            last => output::say_json(&Reports { images: reports.into_iter().chain(last).collect() }),
+        };
     }
-    output::say(&format!(
-        "{output}: {}x{}, seed {}, {} steps of {} in {:.1} s ({}, {})",
-        record.width,
-        record.height,
-        record.seed,
-        record.num_inference_steps,
-        record.scheduler,
-        duration_ms as f64 / 1000.0,
-        record.device,
-        record.dtype
-    ))
+    for Report { output, duration_ms, record } in reports {
+        output::say(&format!(
+            "{output}: {}x{}, seed {}, {} steps of {} in {:.1} s ({}, {})",
+            record.width,
+            record.height,
+            record.seed,
+            record.num_inference_steps,
+            record.scheduler,
+            duration_ms as f64 / 1000.0,
+            record.device,
+            record.dtype
+        ))?;
+    }
+    Ok(())
 }
 
 fn record(params: &GenerationParams, installed: &Installed, place: &Place, sha256: String) -> ImageRecord {
@@ -178,6 +260,11 @@ fn check(arguments: &Arguments) -> Result<(), Failure> {
     }
     checker.number("num_inference_steps", f64::from(arguments.num_inference_steps), 1.0, MAX_STEPS);
     checker.number("guidance_scale", arguments.guidance_scale, 0.0, MAX_GUIDANCE);
+    checker.number("num_images_per_prompt", f64::from(arguments.num_images_per_prompt), 1.0, MAX_IMAGES);
+    if let Some(strength) = arguments.variation_strength {
+        checker.number("variation_strength", strength, 0.0, 1.0);
+    }
+    arguments.source.check(&mut checker);
     for (field, side) in [("width", arguments.width), ("height", arguments.height)] {
         if let Some(side) = side {
             checker.number(field, f64::from(side), 8.0, MAX_SIDE);

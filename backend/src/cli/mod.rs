@@ -14,6 +14,7 @@ mod noise;
 pub mod output;
 mod pretrain;
 mod serve;
+mod source;
 mod world;
 
 use std::process::ExitCode;

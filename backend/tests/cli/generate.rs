@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{Run, chapan, tiny_model};
 
 /// A quick picture of the tiny model; `more` are further arguments.
-fn generate(output: &Path, more: &[&str]) -> Run {
+pub fn generate(output: &Path, more: &[&str]) -> Run {
     let model = tiny_model();
     let mut arguments: Vec<OsString> = ["generate", "--model"].map(OsString::from).to_vec();
     arguments.push(model.into_os_string());
@@ -16,7 +16,7 @@ fn generate(output: &Path, more: &[&str]) -> Run {
     chapan(&arguments)
 }
 
-fn decode(path: &Path) -> (png::OutputInfo, Vec<u8>, Vec<(String, String)>) {
+pub fn decode(path: &Path) -> (png::OutputInfo, Vec<u8>, Vec<(String, String)>) {
     let mut reader =
         png::Decoder::new(std::io::BufReader::new(std::fs::File::open(path).unwrap())).read_info().unwrap();
     let mut pixels = vec![0; reader.output_buffer_size().unwrap()];

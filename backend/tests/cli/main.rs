@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first thing that is not there")]
 
 mod generate;
+mod pictures;
 mod places;
 
 use std::path::{Path, PathBuf};
