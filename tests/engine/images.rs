@@ -214,6 +214,7 @@ fn cancel_and_events_are_those_of_text_to_image() {
     let mut listen = |event: ProgressEvent<'_>| {
         told.push(match event {
             ProgressEvent::Encoding => "encoding".to_owned(),
+            ProgressEvent::Encoded => "encoded".to_owned(),
             ProgressEvent::Step { index, total, .. } => format!("{index}/{total}"),
             ProgressEvent::Decoding => "decoding".to_owned(),
         });
@@ -221,7 +222,7 @@ fn cancel_and_events_are_those_of_text_to_image() {
     };
     let start = Start::Picture(ImageToImage { image: picture(9, 9), strength: 0.5 });
     pipeline.generate(&small(start.clone()), &mut listen).unwrap();
-    assert_eq!(told, ["encoding", "0/2", "1/2", "decoding"]);
+    assert_eq!(told, ["encoding", "encoded", "0/2", "1/2", "decoding"]);
     let answer = pipeline.generate(&small(start), &mut |_: ProgressEvent<'_>| Flow::Cancel);
     assert!(matches!(answer, Err(Error::Cancelled)));
 }

@@ -141,24 +141,39 @@ fn progress_tells_each_step_with_a_preview() {
     let mut listen = |event: ProgressEvent<'_>| {
         told.push(match event {
             ProgressEvent::Encoding => "encoding".to_owned(),
+            ProgressEvent::Encoded => "encoded".to_owned(),
             ProgressEvent::Decoding => "decoding".to_owned(),
-            ProgressEvent::Step { index, total, timestep, preview } => {
+            ProgressEvent::Step { index, total, timestep, preview, look } => {
                 let picture = preview.picture();
                 assert_eq!((picture.width, picture.height), (2, 3));
                 assert_eq!((preview.width(), preview.height()), (2, 3));
+                assert!(look.sigma > 0.0 && look.guidance.is_some_and(|size| size > 0.0));
+                assert_eq!(look.clean.latents().len(), 4 * 2 * 3);
                 format!("{index}/{total} at {timestep}")
             }
         });
         Flow::Continue
     };
     tiny().generate(&small(), &mut listen).expect("draws");
-    assert_eq!(told, ["encoding", "0/3 at 667", "1/3 at 334", "2/3 at 1", "decoding"]);
+    assert_eq!(told, ["encoding", "encoded", "0/3 at 667", "1/3 at 334", "2/3 at 1", "decoding"]);
+}
+
+#[test]
+fn latents_of_a_step_can_be_decoded() {
+    let pipeline = tiny();
+    let drawn = pipeline.generate(&small(), &mut Silent).expect("draws");
+    let latents: Vec<f32> = drawn.latents.flatten_all().and_then(|all| all.to_vec1()).expect("numbers");
+    let params = small();
+    let again = pipeline.decode_latents(&latents, params.width, params.height).expect("decodes");
+    assert_eq!(again, drawn.image);
+    let refusal = pipeline.decode_latents(&latents[1..], params.width, params.height).expect_err("one short");
+    assert!(refusal.to_string().contains("decode"), "{refusal}");
 }
 
 #[test]
 fn cancel_stops_before_the_next_step() {
     let pipeline = tiny();
-    for stop_at in 0..5 {
+    for stop_at in 0..6 {
         let mut events = 0;
         let mut stop = |_: ProgressEvent<'_>| {
             events += 1;

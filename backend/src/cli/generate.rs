@@ -168,6 +168,7 @@ fn draw(
     Ok(pipeline.generate(params, &mut |event: ProgressEvent<'_>| {
         match event {
             ProgressEvent::Encoding => bar.set_message("reading the prompt"),
+            ProgressEvent::Encoded => {}
             ProgressEvent::Step { index, total, .. } => {
                 bar.set_message("drawing");
                 bar.set_length(total as u64);

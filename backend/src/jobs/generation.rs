@@ -53,7 +53,7 @@ pub fn generate(
     let mut total = steps;
     let generated = model.pipeline.generate(&call, &mut |event: ProgressEvent<'_>| {
         let progress = match event {
-            ProgressEvent::Encoding => at(JobPhase::Encoding),
+            ProgressEvent::Encoding | ProgressEvent::Encoded => at(JobPhase::Encoding),
             ProgressEvent::Step { index, total: calls, preview, .. } => {
                 (done, total) = (index as u32 + 1, calls as u32);
                 let preview = preview::data_address(&preview);

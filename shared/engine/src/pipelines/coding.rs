@@ -28,6 +28,19 @@ impl StableDiffusionXl {
         Ok(latents)
     }
 
+    /// Decodes latents of a picture of this size, such as those of a step.
+    ///
+    /// # Errors
+    /// When there are not `channels * height / f * width / f` of them.
+    pub fn decode_latents(&self, latents: &[f32], width: usize, height: usize) -> Result<Picture> {
+        let (side, channels) = (self.vae.config().downscale(), self.vae.config().latent_channels);
+        let shape = (1, channels, height / side, width / side);
+        if latents.len() != channels * shape.2 * shape.3 || latents.is_empty() {
+            return Err(Error::shape("decode", format!("{shape:?}"), &[latents.len()]));
+        }
+        self.decode(latents, shape, &GenerationParams { width, height, ..GenerationParams::default() })
+    }
+
     /// Decodes final latents to a picture.
     pub(super) fn decode(
         &self,

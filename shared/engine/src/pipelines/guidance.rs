@@ -15,6 +15,12 @@ pub(super) fn guide(negative: &[f32], positive: &[f32], scale: f64, rescale: f64
     guided
 }
 
+/// The size of what guidance adds to the negative prediction: the root mean square of `scale * (positive - negative)`.
+pub(super) fn pull(negative: &[f32], positive: &[f32], scale: f64) -> f32 {
+    let squares: f64 = negative.iter().zip(positive).map(|(u, c)| f64::from(c - u).powi(2)).sum();
+    (scale.abs() * (squares / negative.len().max(1) as f64).sqrt()) as f32
+}
+
 /// Standard deviation with Bessel's correction, as `torch.std`.
 fn spread(values: &[f32]) -> f32 {
     let count = values.len() as f64;
@@ -31,6 +37,12 @@ mod tests {
     fn scale_one_is_the_positive_prediction() {
         assert_eq!(guide(&[0.5, 1.0], &[1.0, -2.0], 1.0, 0.0), [1.0, -2.0]);
         assert_eq!(guide(&[0.5, 1.0], &[1.0, -2.0], 3.0, 0.0), [2.0, -8.0]);
+    }
+
+    #[test]
+    fn the_pull_is_the_length_of_an_average_cell() {
+        assert_eq!(pull(&[0.0, 1.0], &[3.0, -3.0], 2.0), 2.0 * 12.5f32.sqrt());
+        assert_eq!(pull(&[0.5, 1.0], &[0.5, 1.0], 7.0), 0.0);
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub use outpaint::{Margins, outpaint};
 pub use params::{Generated, GenerationParams};
 pub use picture::Picture;
 pub use preview::{LatentPreview, PreviewFactors};
-pub use progress::{Flow, Progress, ProgressEvent, Silent};
+pub use progress::{Flow, Progress, ProgressEvent, Silent, StepLook};
 pub use stable_diffusion_xl::StableDiffusionXl;
 pub use start::{ImageToImage, Inpainting, MAX_MASK_BLUR, Mask, MaskedContent, Start};
 pub use variation::Variation;

@@ -75,6 +75,11 @@ impl LatentPreview<'_> {
         self.height
     }
 
+    /// The latents themselves, channel after channel, each of `height` rows of `width` numbers.
+    pub fn latents(&self) -> &[f32] {
+        self.latents
+    }
+
     /// Computes the preview, one pixel for each latent cell.
     pub fn picture(&self) -> Picture {
         let plane = self.width * self.height;

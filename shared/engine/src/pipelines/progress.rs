@@ -16,6 +16,8 @@ pub enum Flow {
 pub enum ProgressEvent<'a> {
     /// The prompts are about to be encoded.
     Encoding,
+    /// The prompts are encoded; the loop begins.
+    Encoded,
     /// A step of the loop is done.
     Step {
         /// Which one, from 0.
@@ -26,9 +28,23 @@ pub enum ProgressEvent<'a> {
         timestep: f64,
         /// What the picture looks like so far, computed only when asked.
         preview: LatentPreview<'a>,
+        /// What else can be seen of the step.
+        look: StepLook<'a>,
     },
     /// The latents are final and about to be decoded.
     Decoding,
+}
+
+/// What happened inside a step, for whoever wants to understand it.
+#[derive(Clone, Copy, Debug)]
+pub struct StepLook<'a> {
+    /// Noise for one unit of signal at the start of the step.
+    pub sigma: f32,
+    /// How far guidance moved the prediction away from the one for the negative prompt: the root mean square of
+    /// `scale * (positive - negative)`. Absent without guidance.
+    pub guidance: Option<f32>,
+    /// The clean latents that the network expected at this step.
+    pub clean: LatentPreview<'a>,
 }
 
 /// Receives the events of one call. Implemented by every `FnMut(ProgressEvent<'_>) -> Flow`.

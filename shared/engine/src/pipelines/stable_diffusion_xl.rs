@@ -21,13 +21,14 @@ use crate::noise::TorchRng;
 use crate::pipelines::beginning::LatentShape;
 use crate::pipelines::canvas::Canvas;
 use crate::pipelines::files::ModelFiles;
-use crate::pipelines::guidance::guide;
+use crate::pipelines::guidance::{guide, pull};
 use crate::pipelines::model_index::ModelIndex;
 use crate::pipelines::text::{Negative, TextTowers};
 use crate::pipelines::{
     Flow, Generated, GenerationParams, LatentPreview, PreviewFactors, Progress, ProgressEvent, Start,
+    StepLook,
 };
-use crate::schedulers::SchedulerConfig;
+use crate::schedulers::{NoiseLevel, SchedulerConfig};
 use crate::tokenizer::TokenReport;
 use crate::weights::Weights;
 use crate::{Error, Result};
@@ -163,6 +164,8 @@ impl StableDiffusionXl {
         let time_ids = vec![vec![height, width, 0.0, 0.0, height, width]; if guided { 2 } else { 1 }];
         let conditioning = self.unet.condition(&prompts.states, Some(&prompts.pooled), Some(&time_ids))?;
 
+        tell(progress, ProgressEvent::Encoded)?;
+
         let mut rng = TorchRng::new(params.seed);
         let mut beginning = self.begin(params, &canvas, shape, (&*scheduler, first), &mut rng)?;
         let mut latents = std::mem::take(&mut beginning.latents);
@@ -173,8 +176,10 @@ impl StableDiffusionXl {
         for (at, &timestep) in timesteps.iter().enumerate().skip(first) {
             let (index, timestep) = (at - first, f64::from(timestep));
             let next = (at + 1 < timesteps.len()).then_some(at + 1);
-            let prediction =
+            let level = NoiseLevel::of(&*scheduler, at);
+            let (prediction, guidance) =
                 self.predict(&input, &beginning.beside, shape, timestep, &conditioning, params)?;
+            let clean = level.clean(self.scheduler.prediction_type()?, &prediction, &latents);
             latents = scheduler.step(&prediction, at, &latents, &mut rng);
             check_finite(&latents, || {
                 format!("the latents after step {} of {total} (timestep {timestep})", index + 1)
@@ -183,7 +188,9 @@ impl StableDiffusionXl {
             input = next.map_or_else(|| latents.clone(), |next| scheduler.scale_model_input(&latents, next));
             let (columns, rows, factors) = (shape.3, shape.2, self.preview.as_ref());
             let preview = LatentPreview { latents: &input, width: columns, height: rows, factors };
-            tell(progress, ProgressEvent::Step { index, total, timestep, preview })?;
+            let clean = LatentPreview { latents: &clean, ..preview };
+            let look = StepLook { sigma: level.sigma(), guidance, clean };
+            tell(progress, ProgressEvent::Step { index, total, timestep, preview, look })?;
         }
 
         tell(progress, ProgressEvent::Decoding)?;
@@ -191,7 +198,8 @@ impl StableDiffusionXl {
         Ok(Generated { image, latents: Tensor::from_vec(latents, shape, &Device::Cpu)? })
     }
 
-    /// Asks the network once, for both prompts when guided. `beside` are channels that it sees next to `input`.
+    /// Asks the network once, for both prompts when guided; answers also how far guidance moved the prediction. `beside` are
+    /// channels that it sees next to `input`.
     fn predict(
         &self,
         input: &[f32],
@@ -200,17 +208,18 @@ impl StableDiffusionXl {
         timestep: f64,
         conditioning: &Conditioning,
         params: &GenerationParams,
-    ) -> Result<Vec<f32>> {
+    ) -> Result<(Vec<f32>, Option<f32>)> {
         let shape = (1, channels + beside.len() / (rows * columns), rows, columns);
         let sample = Tensor::from_vec([input, beside].concat(), shape, &self.device)?.to_dtype(self.dtype)?;
         let batch = Tensor::cat(&vec![&sample; conditioning.batch()], 0)?;
         let output = self.unet.forward(&batch, &[timestep], conditioning)?.to_dtype(DType::F32)?;
         let output = output.flatten_all()?.to_vec1::<f32>()?;
         if conditioning.batch() == 1 {
-            return Ok(output);
+            return Ok((output, None));
         }
         let (negative, positive) = output.split_at(input.len());
-        Ok(guide(negative, positive, params.guidance_scale, params.guidance_rescale))
+        let guided = guide(negative, positive, params.guidance_scale, params.guidance_rescale);
+        Ok((guided, Some(pull(negative, positive, params.guidance_scale))))
     }
 
     /// The shape of the latents of a picture. Refuses sizes and guidance that cannot be, and starts that the checkpoint does
