@@ -105,6 +105,8 @@ fn described_routes() -> OpenApiRouter<AppState> {
         .routes(routes!(downloads::list_downloads, downloads::create_download))
         .routes(routes!(downloads::stop_download))
         .routes(routes!(downloads::delete_download))
+        .routes(routes!(models::list_files))
+        .routes(routes!(models::show_model_file))
         .routes(routes!(generations::create_generation, generations::list_generations))
         .routes(routes!(generations::show_generation))
         .routes(routes!(jobs::list_jobs))

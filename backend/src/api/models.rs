@@ -1,13 +1,27 @@
-//! `GET /api/models`: what is installed.
+//! `GET /api/models`: what is installed; and the files of models that are small enough to draw in a browser.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use chapan_api::error::ErrorBody;
 use chapan_api::id::ModelId;
-use chapan_api::model::ModelView;
+use chapan_api::model::{ModelFile, ModelView};
+use serde::Deserialize;
 
+use super::extract::QueryOf;
 use super::{ApiError, ApiResult, App, AppState};
 use crate::auth::CurrentUser;
-use crate::hub::Checkpoint;
+use crate::hub::{Checkpoint, PortableModel};
+
+/// Which version of a file.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct VersionQuery {
+    /// The hash that the list of files gave: the answer may then be kept for ever, and is refused when the file has changed.
+    sha256: Option<String>,
+}
 
 /// The installed models; the first one is used when a request names none.
 #[utoipa::path(get, path = "/api/models", tag = "model", responses((status = OK, body = Vec<ModelView>)))]
@@ -24,6 +38,69 @@ pub(super) async fn list_models(
 pub(super) async fn installed(app: &App) -> ApiResult<Vec<Checkpoint>> {
     let catalog = app.catalog.clone();
     tokio::task::spawn_blocking(move || catalog.models()).await.map_err(ApiError::internal)
+}
+
+/// The files of a small model, for a browser that draws by itself. Large models are not found here.
+#[utoipa::path(
+    get, path = "/api/models/{id}/files", tag = "model", params(("id" = String, Path)),
+    responses((status = OK, body = Vec<ModelFile>), (status = NOT_FOUND, body = ErrorBody))
+)]
+pub(super) async fn list_files(
+    State(app): State<AppState>,
+    _user: CurrentUser,
+    Path(id): Path<ModelId>,
+) -> ApiResult<Json<Vec<ModelFile>>> {
+    Ok(Json(portable(&app, id).await?.files))
+}
+
+/// One file of a small model.
+#[utoipa::path(
+    get, path = "/api/models/{id}/files/{*path}", tag = "model",
+    params(("id" = String, Path), ("path" = String, Path), VersionQuery),
+    responses(
+        (status = OK, description = "The file", content_type = "application/octet-stream"),
+        (status = NOT_MODIFIED, description = "The file that the caller has"),
+        (status = NOT_FOUND, body = ErrorBody)
+    )
+)]
+pub(super) async fn show_model_file(
+    State(app): State<AppState>,
+    _user: CurrentUser,
+    Path((id, path)): Path<(ModelId, String)>,
+    QueryOf(query): QueryOf<VersionQuery>,
+    asked: HeaderMap,
+) -> ApiResult<Response> {
+    let model = portable(&app, id).await?;
+    let missing = || ApiError::not_found("file", &path);
+    let file = model.files.iter().find(|file| file.path == path).ok_or_else(missing)?;
+    if query.sha256.as_ref().is_some_and(|wanted| *wanted != file.sha256) {
+        return Err(missing());
+    }
+    let lasting = query.sha256.is_some();
+    let tag = format!("\"{}\"", file.sha256);
+    let known = asked.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
+    let mut response = if known {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        let wanted = path.clone();
+        let read =
+            tokio::task::spawn_blocking(move || model.read(&wanted)).await.map_err(ApiError::internal)?;
+        read.map_err(ApiError::internal)?.ok_or_else(missing)?.into_response()
+    };
+    let caching = if lasting { "private, max-age=31536000, immutable" } else { "no-cache" };
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
+    headers.insert(header::ETAG, HeaderValue::from_str(&tag).map_err(ApiError::internal)?);
+    Ok(response)
+}
+
+/// Looks for a small model, away from the threads that answer requests.
+async fn portable(app: &App, id: ModelId) -> ApiResult<PortableModel> {
+    let (catalog, wanted) = (app.catalog.clone(), id.clone());
+    let found = tokio::task::spawn_blocking(move || catalog.portable(&wanted)).await;
+    let found = found.map_err(ApiError::internal)?.map_err(ApiError::internal)?;
+    found.ok_or_else(|| ApiError::not_found("small model", id))
 }
 
 fn view(model: Checkpoint, loaded: &[ModelId]) -> ModelView {

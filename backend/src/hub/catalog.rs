@@ -40,4 +40,13 @@ impl Catalog {
     pub fn model(&self, id: &ModelId) -> Option<Checkpoint> {
         self.models().into_iter().find(|model| model.id == *id)
     }
+
+    /// The folder of this name, nearest first. The name is compared with those that exist, never made part of a path.
+    pub(super) fn folder(&self, id: &ModelId) -> Option<PathBuf> {
+        let inside = |folder: &PathBuf| std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut entries = self.folders.iter().flat_map(inside);
+        entries
+            .find(|entry| entry.file_name().to_str() == Some(id.as_str()) && entry.path().is_dir())
+            .map(|entry| entry.path())
+    }
 }

@@ -5,7 +5,9 @@
 
 mod catalog;
 mod checkpoint;
+mod portable;
 pub mod remote;
 
 pub use catalog::Catalog;
 pub use checkpoint::{Checkpoint, Error};
+pub use portable::PortableModel;

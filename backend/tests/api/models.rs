@@ -1,12 +1,13 @@
 //! `/api/models`, `/api/health` and the description of the interface.
 
-use axum::http::{StatusCode, header};
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
 use chapan_api::health::HealthView;
 use chapan_api::id::ModelId;
-use chapan_api::model::ModelView;
+use chapan_api::model::{ModelFile, ModelView};
 use serde_json::Value;
 
-use crate::support::{MODEL, Studio, bytes_of, json_of};
+use crate::support::{HOST, MODEL, Studio, bytes_of, json_of, models_dir, refusal};
 
 #[tokio::test]
 async fn installed_models_say_what_they_are() {
@@ -53,4 +54,58 @@ async fn every_route_is_described_and_the_page_loads_nothing_from_elsewhere() {
         let text = String::from_utf8(bytes_of(response).await.to_vec()).unwrap();
         assert!(!text.contains("http://") && !text.contains("https://"), "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_small_model_is_taken_along_file_by_file() {
+    let studio = Studio::new().await;
+    let caller = studio.local();
+    let list = format!("/api/models/{MODEL}/files");
+    let files: Vec<ModelFile> = json_of(caller.get(&list).await, StatusCode::OK).await;
+    let unet = files.iter().find(|file| file.path == "unet/diffusion_pytorch_model.safetensors").unwrap();
+    let disk = std::fs::read(models_dir().join(MODEL).join(&unet.path)).unwrap();
+    assert_eq!(unet.size_bytes, disk.len() as u64);
+
+    let place = format!("{list}/{}", unet.path);
+    let plain = caller.get(&place).await;
+    assert_eq!(plain.headers()[header::CACHE_CONTROL], "no-cache");
+    let tag = plain.headers()[header::ETAG].clone();
+    assert_eq!(bytes_of(plain).await, disk);
+    let lasting = caller.get(&format!("{place}?sha256={}", unet.sha256)).await;
+    assert!(lasting.headers()[header::CACHE_CONTROL].to_str().unwrap().contains("immutable"));
+    assert_eq!(bytes_of(lasting).await, disk);
+    let again = Request::get(&place).header(header::HOST, HOST).header(header::IF_NONE_MATCH, tag);
+    let again = caller.send(again.body(Body::empty()).unwrap()).await;
+    assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
+    assert!(bytes_of(again).await.is_empty());
+    refusal(caller.get(&format!("{place}?sha256=0123")).await, StatusCode::NOT_FOUND).await;
+}
+
+#[tokio::test]
+async fn only_files_of_small_models_are_handed_out() {
+    let studio = Studio::new().await;
+    let caller = studio.local();
+    for place in [
+        "/api/models/nobody/files",
+        "/api/models/../files",
+        "/api/models/%2e%2e%2fpipelines/files",
+        "/api/models/tiny-sdxl/files/unet/../../cases.json",
+        "/api/models/tiny-sdxl/files/..%2f..%2fcases.json",
+        "/api/models/tiny-sdxl/files/unet",
+        "/api/models/tiny-sdxl/files//etc/passwd",
+    ] {
+        assert_eq!(caller.get(place).await.status(), StatusCode::NOT_FOUND, "{place}");
+    }
+}
+
+#[tokio::test]
+async fn a_large_model_stays_where_it_is() {
+    let models = tempfile::tempdir().unwrap();
+    let folder = models.path().join("large");
+    std::fs::create_dir(&folder).unwrap();
+    let weights = std::fs::File::create(folder.join("model.safetensors")).unwrap();
+    weights.set_len(65 << 20).unwrap();
+    let dirs = vec![models.path().to_owned()];
+    let studio = Studio::with(|config| config.models_dirs = dirs).await;
+    refusal(studio.local().get("/api/models/large/files").await, StatusCode::NOT_FOUND).await;
 }

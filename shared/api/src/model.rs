@@ -31,3 +31,15 @@ pub struct ModelView {
     /// Whether it is in memory now, so that a picture starts at once.
     pub loaded: bool,
 }
+
+/// A file of a model that is small enough for a browser to draw with by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ModelFile {
+    /// Its path in the model's folder, such as `unet/config.json`.
+    pub path: String,
+    /// Its size.
+    pub size_bytes: u64,
+    /// SHA-256 of its bytes. Asked for by this hash, the file may be kept for ever.
+    pub sha256: String,
+}
