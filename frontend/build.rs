@@ -8,7 +8,8 @@ use leptos_i18n_parser::parse_locales::{
 };
 
 const LOCALES: [&str; 2] = ["ru", "kk"];
-const ROOMS: [&str; 6] = ["frame", "studio", "gallery", "lesson", "models", "errors"];
+const ROOMS: [&str; 9] =
+    ["frame", "studio", "prompt", "gallery", "compare", "microscope", "lesson", "models", "errors"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=locales");

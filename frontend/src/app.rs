@@ -10,8 +10,8 @@ use crate::{
     components::{icon::icon, picture::Pixels, toast::ToastPlace},
     i18n::{self, LANGUAGES, t_string, use_i18n},
     pages::{
-        gallery::GalleryPage, lesson::LessonPage, models::ModelsPage, not_found::NotFoundPage,
-        studio::StudioPage,
+        compare::ComparePage, gallery::GalleryPage, lesson::LessonPage, microscope::MicroscopePage,
+        models::ModelsPage, not_found::NotFoundPage, studio::StudioPage,
     },
     state::{
         announce::Announcer,
@@ -47,7 +47,9 @@ pub fn App() -> impl IntoView {
                         <Route path=path!("/") view=|| view! { <Redirect path="/studio" /> } />
                         <Route path=path!("/studio") view=StudioPage />
                         <Route path=path!("/gallery/:image?") view=GalleryPage />
+                        <Route path=path!("/compare") view=ComparePage />
                         <Route path=path!("/lesson/:step?") view=LessonPage />
+                        <Route path=path!("/microscope") view=MicroscopePage />
                         <Route path=path!("/models") view=ModelsPage />
                     </Routes>
                 </main>
@@ -104,6 +106,9 @@ fn Rail() -> impl IntoView {
             <A href="/studio">{icon("studio")} <span>{move || t_string!(i18n, frame.studio)}</span></A>
             <A href="/gallery">
                 {icon("gallery")} <span>{move || t_string!(i18n, frame.gallery)}</span>
+            </A>
+            <A href="/microscope">
+                {icon("microscope")} <span>{move || t_string!(i18n, frame.microscope)}</span>
             </A>
             <A href="/models">{icon("models")} <span>{move || t_string!(i18n, frame.models)}</span></A>
         </nav>

@@ -1,7 +1,7 @@
 //! The studio in the browser: a Leptos application that talks to the server through `api` and draws through `pages`.
 //!
-//! It knows the wire types of `chapan_api` and the metrics of `chapan_metrics`; it knows no route that `api` does not
-//! name, and computes no picture itself.
+//! It knows the wire types of `chapan_api` and the messages of `chapan_worker`; it knows no route that `api` does not
+//! name, and computes no picture itself: that is done in its workers.
 
 mod api;
 mod app;

@@ -7,6 +7,8 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, RequestInit, Response};
 
+use crate::worker::Fault;
+
 /// Why there is no answer to use.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Failure {
@@ -16,6 +18,8 @@ pub enum Failure {
     Refused(Box<ErrorBody>),
     /// The answer is not what this version of the page understands.
     Unreadable(String),
+    /// The page's own worker did not do it.
+    Worker(Fault),
 }
 
 struct AbortOnDrop(AbortController);

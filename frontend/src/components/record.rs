@@ -111,6 +111,8 @@ pub fn PictureActions(
     let name = file_name(&image.record);
     let url = image.url.clone();
     let open = format!("/studio?image={}", image.id);
+    let compare = format!("/compare?first={}", image.id);
+    let look = format!("/microscope?image={}", image.id);
     let record = image.record;
     let take = move |_| {
         draft.take(&record);
@@ -122,6 +124,22 @@ pub fn PictureActions(
             {icon("sliders")}
             {move || t_string!(i18n, gallery.use_settings)}
         </button>
+        <A
+            href=compare
+            attr:class="btn-icon"
+            attr:title=move || t_string!(i18n, compare.compare_with)
+            attr:aria-label=move || t_string!(i18n, compare.compare_with)
+        >
+            {icon("halves")}
+        </A>
+        <A
+            href=look
+            attr:class="btn-icon"
+            attr:title=move || t_string!(i18n, microscope.see_steps)
+            attr:aria-label=move || t_string!(i18n, microscope.see_steps)
+        >
+            {icon("microscope")}
+        </A>
         <a class="btn" href=url download=name rel="external">
             {icon("download")}
             {move || t_string!(i18n, gallery.download)}

@@ -87,6 +87,11 @@ impl Draft {
         draft
     }
 
+    /// A draft of its own with the values of another.
+    pub fn copy(other: Self) -> Self {
+        Self::new(&untrack(move || other.request()), true)
+    }
+
     fn fill(self, request: &CreateGeneration) {
         self.prompt.set(request.prompt.clone());
         self.negative_prompt.set(request.negative_prompt.clone().unwrap_or_default());

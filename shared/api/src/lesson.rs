@@ -30,6 +30,17 @@ pub enum Check {
     },
 }
 
+/// An attribute of the drawing world that a prompt should say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct WantedFeature {
+    /// The group, such as `clothing`.
+    pub group: String,
+    /// The value, such as `orange chapan`.
+    pub value: String,
+}
+
 /// One step of a lesson: one idea, the knobs of that idea, a task and a check.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -46,6 +57,9 @@ pub struct Step {
     pub start: crate::generation::CreateGeneration,
     /// Names of the fields of `CreateGeneration` that the step shows.
     pub knobs: Vec<String>,
+    /// What the prompt should say; the prompt check shows how much of it CLIP finds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub wanted: Vec<WantedFeature>,
     /// What is checked.
     #[serde(flatten)]
     pub check: Check,

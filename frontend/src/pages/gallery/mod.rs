@@ -30,6 +30,11 @@ pub fn GalleryPage() -> impl IntoView {
             <header class="sheet-head">
                 <h1>{move || t_string!(i18n, frame.gallery)}</h1>
                 <p>{move || t_string!(i18n, gallery.about)}</p>
+                <Show when=move || pictures.items().with(|items| items.len() > 1)>
+                    <A href="/compare" attr:class="btn">
+                        {icon("halves")} {move || t_string!(i18n, compare.title)}
+                    </A>
+                </Show>
             </header>
             {move || {
                 pictures

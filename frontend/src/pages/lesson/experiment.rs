@@ -22,14 +22,17 @@ use crate::{
         notice::ErrorNotice,
         picture::Mat,
         progress::{self, ProgressLine},
+        prompt_check::{Checked, PromptCheck},
         slider::FaultLine,
     },
     i18n::{self, Says, t_string, use_i18n},
     state::{
         draft::Draft,
         jobs::{Job, Jobs},
+        models::Models,
         pictures::Pictures,
     },
+    worker::messages::Feature,
 };
 
 /// The experiment of a step.
@@ -58,6 +61,13 @@ pub fn Experiment(
     let sending = RwSignal::new(false);
     let attempted = RwSignal::new(false);
     let place = format!("/lesson/{}", step.id);
+    let wanted: Vec<Feature> = (step.wanted.iter())
+        .map(|wanted| Feature { group: wanted.group.clone(), value: wanted.value.clone() })
+        .collect();
+    let models = expect_context::<Models>();
+    let model =
+        Signal::derive(move || models.known().first().map(|model| model.id.to_string()).unwrap_or_default());
+    let checked = Checked { prompt: first.prompt, negative_prompt: first.negative_prompt, model };
     let knows = |knob: &str| step.knobs.iter().any(|known| known == knob);
     let draw = Callback::new(move |()| {
         second.prompt.set(first.prompt.get_untracked());
@@ -139,6 +149,7 @@ pub fn Experiment(
                                 on:input=move |event| first.prompt.set(event_target_value(&event))
                             ></textarea>
                             <FaultLine id="lesson-prompt" fault=prompt_fault />
+                            <PromptCheck checked wanted />
                         </div>
                     }
                 })}

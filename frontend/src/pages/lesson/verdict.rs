@@ -8,10 +8,14 @@ use leptos::prelude::*;
 use leptos_router::components::A;
 
 use crate::{
-    components::{icon::icon, notice::ErrorNotice},
-    i18n::{self, Language, pick, t_string, use_i18n},
+    components::{
+        icon::icon,
+        likeness::{Scale, band},
+        notice::ErrorNotice,
+    },
+    i18n::{self, pick, t_string, use_i18n},
     state::{jobs::Jobs, pictures::Pictures},
-    worker::{Comparison, compare},
+    worker::{compare, messages::Comparison},
 };
 
 /// The verdict on the two pictures, once both are there.
@@ -56,8 +60,8 @@ pub fn Verdict(
                     Some(Err(failure)) => {
                         view! { <ErrorNotice words=Signal::derive(move || i18n::failure(i18n, &failure)) /> }.into_any()
                     }
-                    Some(Ok(found)) => {
-                        view! { <Told found check=check.clone() next=next.clone() on_pass=passed /> }.into_any()
+                    Some(Ok(compared)) => {
+                        view! { <Told found=compared.found check=check.clone() next=next.clone() on_pass=passed /> }.into_any()
                     }
                 }
             }}
@@ -76,7 +80,7 @@ fn Told(found: Comparison, check: Check, next: Option<Step>, on_pass: Callback<(
     if passed {
         on_pass.run(());
     }
-    let total = found.pixels;
+    let total = found.pixels();
     let differing = found.differing;
     let ssim = found.ssim;
     let headline = move || {
@@ -120,43 +124,6 @@ fn Told(found: Comparison, check: Check, next: Option<Step>, on_pass: Callback<(
                         }
                     })
                 })}
-        </div>
-    }
-}
-
-/// What an SSIM means, in words.
-fn band(i18n: Language, ssim: f64) -> &'static str {
-    if ssim > 0.7 {
-        t_string!(i18n, lesson.very_close)
-    } else if ssim >= 0.5 {
-        t_string!(i18n, lesson.moderate)
-    } else {
-        t_string!(i18n, lesson.weak)
-    }
-}
-
-/// The scale from 0 to 1 with its bands and the place of the value.
-#[component]
-fn Scale(ssim: f64) -> impl IntoView {
-    let i18n = use_i18n();
-    let at = format!("{:.1}%", ssim.clamp(0.0, 1.0) * 100.0);
-    let label = move || t_string!(i18n, lesson.scale, value = format!("{ssim:.2}")).clone();
-    view! {
-        <div class="scale" role="img" aria-label=label>
-            <div class="scale-bands" aria-hidden="true">
-                <span class="scale-weak">{move || t_string!(i18n, lesson.weak)}</span>
-                <span class="scale-moderate">{move || t_string!(i18n, lesson.moderate)}</span>
-                <span class="scale-close">{move || t_string!(i18n, lesson.very_close)}</span>
-            </div>
-            <div class="scale-mark numeric" aria-hidden="true" style=("--at", at)>
-                <span>{format!("{ssim:.2}")}</span>
-            </div>
-            <div class="scale-ends numeric" aria-hidden="true">
-                <span>"0"</span>
-                <span class="scale-tick-5">"0.5"</span>
-                <span class="scale-tick-7">"0.7"</span>
-                <span>"1"</span>
-            </div>
         </div>
     }
 }

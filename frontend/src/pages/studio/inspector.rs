@@ -7,6 +7,7 @@ use super::{Order, schedulers, seed::SeedField, size::SizeField};
 use crate::{
     components::{
         icon::icon_of,
+        prompt_check::{Checked, PromptCheck},
         select::Select,
         slider::{FaultLine, Range, Slider},
         tip::Tip,
@@ -120,6 +121,11 @@ fn shortcut() -> &'static str {
 #[component]
 fn PromptField(draft: Draft, #[prop(into)] fault: Signal<Option<Words>>) -> impl IntoView {
     let i18n = use_i18n();
+    let models = expect_context::<Models>();
+    let model = Signal::derive(move || {
+        let first = || models.known().first().map(|model| model.id.to_string());
+        Some(draft.model.get()).filter(|model| !model.is_empty()).or_else(first).unwrap_or_default()
+    });
     let label: Says = |i18n| t_string!(i18n, studio.prompt);
     view! {
         <div class="field">
@@ -138,6 +144,7 @@ fn PromptField(draft: Draft, #[prop(into)] fault: Signal<Option<Words>>) -> impl
                 on:input=move |event| draft.prompt.set(event_target_value(&event))
             ></textarea>
             <FaultLine id="prompt" fault />
+            <PromptCheck checked=Checked { prompt: draft.prompt, negative_prompt: draft.negative_prompt, model } />
         </div>
     }
 }
