@@ -16,7 +16,7 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 
 use super::installed::{Installed, ModelOptions, Place};
-use super::source::SourceOptions;
+use super::source::{Source, SourceOptions, drawn_size};
 use super::{Failure, output};
 use crate::config::Environment;
 use crate::files::png::encode_png;
@@ -96,6 +96,8 @@ pub struct Arguments {
 struct Report {
     output: String,
     duration_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variation_seed: Option<u64>,
     #[serde(flatten)]
     record: ImageRecord,
 }
@@ -110,14 +112,14 @@ struct Reports {
 pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failure> {
     check(arguments)?;
     check_output(&arguments.output)?;
-    let source = arguments.source.read()?;
+    let Source { start, size } = arguments.source.read()?;
     let installed = arguments.model.find(environment)?;
     let place = arguments.model.place()?;
 
     let bar = output::progress_bar(u64::from(arguments.num_inference_steps), "loading");
     let mut started = Instant::now();
     let pipeline = installed.load(&place)?;
-    let (width, height) = source.drawn_size(arguments.width, arguments.height, pipeline.default_size())?;
+    let (width, height) = drawn_size(size, (arguments.width, arguments.height), pipeline.default_size())?;
     let params = GenerationParams {
         prompt: arguments.prompt.clone(),
         negative_prompt: arguments.negative_prompt.clone(),
@@ -130,7 +132,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failu
             .variation_strength
             .map(|strength| Variation { seed: arguments.variation_seed.unwrap_or_else(new_seed), strength }),
         scheduler: arguments.scheduler.as_deref().map(SchedulerName::from_str).transpose()?,
-        start: source.start.clone(),
+        start,
         ..GenerationParams::default()
     };
     std::thread::scope(|scope| {
@@ -147,7 +149,8 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failu
             }
             let record = record(&params, &installed, &place, sha256.clone());
             let path = numbered(&arguments.output, index, arguments.num_images_per_prompt);
-            reports.push(write(&path, &generated, record, &mut started)?);
+            let variation_seed = params.variation.map(|variation| variation.seed);
+            reports.push(write(&path, &generated, (record, variation_seed), &mut started)?);
         }
         bar.finish_and_clear();
         say(reports, arguments.json)
@@ -193,7 +196,7 @@ fn numbered(output: &Path, index: u32, count: u32) -> PathBuf {
 fn write(
     path: &Path,
     generated: &Generated,
-    record: ImageRecord,
+    (record, variation_seed): (ImageRecord, Option<u64>),
     started: &mut Instant,
 ) -> Result<Report, Failure> {
     let image = &generated.image;
@@ -202,7 +205,7 @@ fn write(
     output::write_file(path, &png)?;
     let duration_ms = started.elapsed().as_millis() as u64;
     *started = Instant::now();
-    Ok(Report { output: path.display().to_string(), duration_ms, record })
+    Ok(Report { output: path.display().to_string(), duration_ms, variation_seed, record })
 }
 
 /// Tells what was made.
@@ -213,9 +216,10 @@ fn say(mut reports: Vec<Report>, json: bool) -> Result<(), Failure> {
             last => output::say_json(&Reports { images: reports.into_iter().chain(last).collect() }),
         };
     }
-    for Report { output, duration_ms, record } in reports {
+    for Report { output, duration_ms, variation_seed, record } in reports {
+        let towards = variation_seed.map_or_else(String::new, |seed| format!(" towards {seed}"));
         output::say(&format!(
-            "{output}: {}x{}, seed {}, {} steps of {} in {:.1} s ({}, {})",
+            "{output}: {}x{}, seed {}{towards}, {} steps of {} in {:.1} s ({}, {})",
             record.width,
             record.height,
             record.seed,

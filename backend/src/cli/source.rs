@@ -69,10 +69,10 @@ impl SourceOptions {
     pub fn read(&self) -> Result<Source, Failure> {
         let Some(path) = &self.image else { return Ok(Source { start: Start::Noise, size: None }) };
         let picture = read_picture(path)?;
-        let image =
-            Picture { width: picture.width as usize, height: picture.height as usize, rgb: picture.rgb() };
+        let (width, height) = (picture.width, picture.height);
+        let image = Picture { width: width as usize, height: height as usize, rgb: picture.into_rgb() };
         // As diffusers does: the picture's own size, cut to whole cells of latents. A cut-out area is drawn at the model's.
-        let own = Some((picture.width / 8 * 8, picture.height / 8 * 8));
+        let own = Some((width / 8 * 8, height / 8 * 8));
         let size = own.filter(|_| self.padding_mask_crop.is_none());
         let Some(path) = &self.mask_image else {
             let strength = self.strength.unwrap_or(STRENGTH);
@@ -97,28 +97,25 @@ impl SourceOptions {
     }
 }
 
-impl Source {
-    /// The size to draw at: what is asked for, or the picture's, or the model's `side`.
-    pub fn drawn_size(
-        &self,
-        width: Option<u32>,
-        height: Option<u32>,
-        side: usize,
-    ) -> Result<(usize, usize), Failure> {
-        let (own_width, own_height) = self.size.unwrap_or((side as u32, side as u32));
-        let size = (width.unwrap_or(own_width), height.unwrap_or(own_height));
-        let asked = width.is_some() && height.is_some();
-        if !asked && self.size.is_some() && u64::from(size.0) * u64::from(size.1) > MAX_UNASKED_PIXELS {
-            let fact = format!("the picture would be drawn at {}x{}, which is much", size.0, size.1);
-            let hint = format!("say with `--width` and `--height` how large; the model's own size is {side}");
-            return Err(Failure::usage(fact, hint));
-        }
-        if size.0 == 0 || size.1 == 0 {
-            let fact = "the picture is less than 8 pixels wide or high";
-            return Err(Failure::usage(fact, "say with `--width` and `--height` how large it is drawn"));
-        }
-        Ok((size.0 as usize, size.1 as usize))
+/// The size to draw at: what is `asked` for (width and height), or the picture's `own`, or the model's `side`.
+pub fn drawn_size(
+    own: Option<(u32, u32)>,
+    asked: (Option<u32>, Option<u32>),
+    side: usize,
+) -> Result<(usize, usize), Failure> {
+    let usual = own.unwrap_or((side as u32, side as u32));
+    let (width, height) = (asked.0.unwrap_or(usual.0), asked.1.unwrap_or(usual.1));
+    let unasked = own.is_some() && (asked.0.is_none() || asked.1.is_none());
+    if unasked && u64::from(width) * u64::from(height) > MAX_UNASKED_PIXELS {
+        let fact = format!("the picture would be drawn at {width}x{height}, which is much");
+        let hint = format!("say with `--width` and `--height` how large; the model's own size is {side}");
+        return Err(Failure::usage(fact, hint));
     }
+    if width == 0 || height == 0 {
+        let fact = "the picture is less than 8 pixels wide or high";
+        return Err(Failure::usage(fact, "say with `--width` and `--height` how large it is drawn"));
+    }
+    Ok((width as usize, height as usize))
 }
 
 /// Reads and decodes a file.

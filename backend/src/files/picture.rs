@@ -142,6 +142,11 @@ impl DecodedPicture {
         }
     }
 
+    /// The same without a copy where there is nothing to convert.
+    pub fn into_rgb(self) -> Vec<u8> {
+        if self.channels == 3 { self.pixels } else { self.rgb() }
+    }
+
     /// Brightness rows, as `Image.convert("L")` of Pillow. Alpha is dropped.
     pub fn luma(&self) -> Vec<u8> {
         match self.channels {

@@ -71,7 +71,13 @@ impl Checkpoint {
         }
         let pipeline = json(&index)?;
         let class = pipeline["_class_name"].as_str().unwrap_or_default();
-        if !matches!(class, "StableDiffusionXLPipeline") {
+        // All three are the same parts; one for inpainting says so itself when it is asked for anything else.
+        let known = [
+            "StableDiffusionXLPipeline",
+            "StableDiffusionXLImg2ImgPipeline",
+            "StableDiffusionXLInpaintPipeline",
+        ];
+        if !known.contains(&class) {
             return Ok(None);
         }
         let Some(name) = folder.file_name().and_then(|name| name.to_str()) else { return Ok(None) };

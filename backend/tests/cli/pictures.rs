@@ -163,6 +163,16 @@ fn variations_lie_between_two_seeds() {
     let near = draw("near.png", &["--seed", "7", "--variation-seed", "8", "--variation-strength", "0.1"]);
     let none = draw("none.png", &["--seed", "7", "--variation-seed", "8", "--variation-strength", "0"]);
     assert_eq!(own, none);
+    let arguments =
+        ["--prompt", "a man", "--seed", "7", "--variation-seed", "7", "--variation-strength", "0.2"];
+    let several = [&arguments[..], &["--num-images-per-prompt", "2", "--json"]].concat();
+    let images = generate(&folder.path().join("like.png"), &several).json()["images"].clone();
+    for (index, towards) in [(0, 7), (1, 8)] {
+        assert_eq!(
+            (images[index]["seed"].as_u64(), images[index]["variation_seed"].as_u64()),
+            (Some(7), Some(towards))
+        );
+    }
     assert!(apart(&near, &own) > 0 && apart(&near, &own) < apart(&near, &other));
 }
 

@@ -63,6 +63,12 @@ impl MaskedCanvas {
                 hint: "make the mask as large as the picture".to_owned(),
             });
         }
+        let expected = image.width * image.height * 3;
+        if image.rgb.len() != expected {
+            let (width, height, got) = (image.width, image.height, image.rgb.len());
+            let error = MetricError::WrongLength { width, height, channels: 3, expected, got };
+            return Err(unusable("image", &error));
+        }
         if !(0.0..=MAX_MASK_BLUR).contains(&start.mask_blur) {
             return Err(Error::Parameter {
                 parameter: "mask_blur",
@@ -192,6 +198,7 @@ mod tests {
         short.image.rgb.pop();
         let cases = [
             (inpainting(8, 8, vec![255; 63]), "`mask_image` cannot be used"),
+            (Inpainting { padding_mask_crop: Some(4), ..short.clone() }, "`image` cannot be used"),
             (short, "`image` cannot be used"),
             (inpainting(0, 8, vec![]), "there is nothing"),
             (Inpainting { mask_blur: f64::NAN, ..inpainting(8, 8, vec![0; 64]) }, "`mask_blur` is `NaN`"),
