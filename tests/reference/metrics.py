@@ -43,6 +43,9 @@ def comparisons():
             "ssim_uniform": float(structural_similarity(a, b, data_range=255, channel_axis=axis)),
             "ssim_gaussian": None,
         }
+        if channels == 3:
+            shares = [np.histogramdd(p.reshape(-1, 3), bins=8, range=[(0, 256)] * 3)[0] / (width * height) for p in (a, b)]
+            case["hellinger"] = float(np.sqrt(1 - np.sqrt(shares[0] * shares[1]).sum()))
         if min(width, height) >= 11:
             case["ssim_gaussian"] = float(structural_similarity(
                 a, b, data_range=255, channel_axis=axis, gaussian_weights=True, sigma=1.5, use_sample_covariance=False))

@@ -7,6 +7,7 @@
 pub mod blur;
 pub mod difference;
 pub mod error;
+pub mod histogram;
 pub mod luma;
 pub mod quality;
 pub mod resize;
@@ -16,13 +17,14 @@ pub mod statistics;
 pub mod zero_shot;
 
 pub use blur::gaussian_blur;
-pub use difference::{mse, psnr};
+pub use difference::{mse, psnr, psnr8};
 pub use error::MetricError;
+pub use histogram::{colour_histogram, hellinger, histogram_distance};
 pub use luma::luma;
 pub use quality::{Band, Quality, QualityWeights};
 pub use resize::{Filter, resize};
 pub use similarity::cosine;
-pub use ssim::{Size, SsimMap, Window, ssim, ssim_map, ssim_rgb8};
+pub use ssim::{Size, SsimMap, Window, ssim, ssim_map, ssim_map8, ssim_rgb8};
 pub use statistics::{Summary, wilson_interval};
 pub use zero_shot::{Verdict, zero_shot};
 

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use crate::{Filter, Size, Window, gaussian_blur, luma, mse, psnr, resize, ssim};
+use crate::{
+    Filter, Size, Window, gaussian_blur, histogram_distance, luma, mse, psnr, psnr8, resize, ssim, ssim_map8,
+};
 
 fn fixture() -> Value {
     serde_json::from_str(include_str!("../../../tests/fixtures/metrics.json")).unwrap()
@@ -42,12 +44,13 @@ fn comparisons_equal_scikit_image() {
             channels: side(case, "channels"),
         };
         let smooth = case["smooth"].as_bool().unwrap();
-        let wide = |index: usize| {
+        let bytes = |index: usize| {
             let seed = case["seeds"][index].as_u64().unwrap();
-            let pixels = picture(seed, (size.width, size.height), size.channels, smooth);
-            pixels.iter().map(|value| f64::from(*value)).collect::<Vec<_>>()
+            picture(seed, (size.width, size.height), size.channels, smooth)
         };
-        let (a, b) = (wide(0), wide(1));
+        let (a8, b8) = (bytes(0), bytes(1));
+        let wide = |pixels: &[u8]| pixels.iter().map(|value| f64::from(*value)).collect::<Vec<_>>();
+        let (a, b) = (wide(&a8), wide(&b8));
         let near = |name: &str, value: f64| {
             let expected = case[name].as_f64().unwrap();
             assert!(
@@ -60,6 +63,12 @@ fn comparisons_equal_scikit_image() {
         near("ssim_uniform", ssim(&a, &b, size, 255.0, Window::Uniform7).unwrap());
         if !case["ssim_gaussian"].is_null() {
             near("ssim_gaussian", ssim(&a, &b, size, 255.0, Window::Gaussian11).unwrap());
+            near("ssim_gaussian", ssim_map8(&a8, &b8, size, Window::Gaussian11).unwrap().mean);
+        }
+        near("psnr", psnr8(&a8, &b8).unwrap());
+        near("ssim_uniform", ssim_map8(&a8, &b8, size, Window::Uniform7).unwrap().mean);
+        if size.channels == 3 {
+            near("hellinger", histogram_distance(&a8, &b8).unwrap());
         }
     }
 }
