@@ -1,7 +1,8 @@
 //! Layers against plain loops in 64-bit floats, over shapes drawn at random: the fast way and the differentiable way.
 
 use chapan_engine::nn::{
-    Activation, Conv2d, Conv2dShape, Geglu, GroupNorm, LayerNorm, Linear, Masking, Plus, concat_channels,
+    Activation, Conv2d, Conv2dShape, Geglu, GroupNorm, LayerNorm, Linear, Masking, Plus, Rectifier,
+    concat_channels, pixel_shuffle, pixel_unshuffle, repeat_pixels, scale_and_add,
     scaled_dot_product_attention,
 };
 use chapan_engine::noise::TorchRng;
@@ -92,6 +93,55 @@ fn naive_conv2d(x: &Tensor, w: &Tensor, b: &Tensor, shape: Conv2dShape) -> Tenso
     tensor(&out, &[n, co, ho, wo])
 }
 
+/// Negative numbers times the slope of their channel.
+fn naive_rectifier(x: &Tensor, slopes: &Tensor) -> Tensor {
+    let (_, channels, height, width) = x.dims4().unwrap();
+    let slopes = values(slopes);
+    let slope = |i: usize| slopes[i / (height * width) % channels];
+    let out: Vec<f64> =
+        values(x).iter().enumerate().map(|(i, x)| if *x < 0.0 { x * slope(i) } else { *x }).collect();
+    tensor(&out, x.dims())
+}
+
+#[test]
+fn rectifiers_and_shuffles_are_their_definitions_for_any_view() {
+    let mut draw = Draw(TorchRng::new(7));
+    for _ in 0..20 {
+        let (n, c, h, w) = (draw.number(1, 2), draw.number(1, 20), draw.number(1, 9), draw.number(1, 9));
+        let (x, slopes) = (draw.tensor(&[n, c, h, w]), draw.tensor(&[c]));
+        let expected = naive_rectifier(&x, &slopes);
+        let rectifier = Rectifier::new(slopes).unwrap();
+        assert_close("rectified", &rectifier.forward(&draw.view(&x)).unwrap(), &expected);
+        assert_close("rectified, tracked", &rectifier.forward(&tracked(&x)).unwrap(), &expected);
+
+        let y = draw.tensor(&[n, c, h, w]);
+        let sum = ((&x * 0.2).unwrap() + &y).unwrap();
+        assert_close("scaled", &scale_and_add(&draw.view(&x), 0.2, &draw.view(&y)).unwrap(), &sum);
+        assert_close("scaled, tracked", &scale_and_add(&tracked(&x), 0.2, &y).unwrap(), &sum);
+
+        let (r, given) = (draw.number(1, 4), values(&x));
+        let repeated = repeat_pixels(&draw.view(&x), r).unwrap();
+        assert_eq!(repeated.dims(), [n, c, h * r, w * r]);
+        for (i, value) in values(&repeated).into_iter().enumerate() {
+            let (plane, y, x) = (i / (h * w * r * r), i / (w * r) % (h * r), i % (w * r));
+            assert_eq!(value, given[(plane * h + y / r) * w + x / r]);
+        }
+
+        let x = draw.tensor(&[n, c * r * r, h, w]);
+        let shuffled = pixel_shuffle(&draw.view(&x), r).unwrap();
+        assert_eq!(shuffled.dims(), [n, c, h * r, w * r]);
+        let given = values(&x);
+        for (i, value) in values(&shuffled).into_iter().enumerate() {
+            let (plane, y, x) = (i / (h * w * r * r), i / (w * r) % (h * r), i % (w * r));
+            let from = (plane * r + y % r) * r + x % r;
+            assert_eq!(value, given[(from * h + y / r) * w + x / r]);
+        }
+        assert_eq!(values(&pixel_unshuffle(&draw.view(&shuffled), r).unwrap()), given);
+    }
+    let x = draw.tensor(&[1, 5, 3, 3]);
+    assert!(pixel_shuffle(&x, 2).is_err() && pixel_unshuffle(&x, 2).is_err());
+}
+
 #[test]
 fn convolution_is_its_definition_for_any_shape_stride_padding_and_view() {
     let mut draw = Draw(TorchRng::new(1));
@@ -117,14 +167,22 @@ fn convolution_is_its_definition_for_any_shape_stride_padding_and_view() {
             (draw.tensor(&[n, ci, h, w]), draw.tensor(&[co, ci, kernel, kernel]), draw.tensor(&[co]));
         let expected = naive_conv2d(&x, &weight, &bias, shape);
         let (per_channel, residual) = (draw.tensor(&[n, co]), draw.tensor(expected.dims()));
+        let slopes = draw.tensor(&[co]);
+        let rectifier = Rectifier::new(slopes.clone()).unwrap();
         let conv = Conv2d::new(weight, Some(bias), shape).unwrap();
         let what = format!("{n}x{ci}x{h}x{w} to {co}, {shape:?}");
         let view = draw.view(&x);
         assert_close(&what, &conv.forward(&view).unwrap(), &expected);
         assert_close(&format!("{what}, tracked"), &conv.forward(&tracked(&x)).unwrap(), &expected);
-        let plus = Plus { per_channel: Some(&per_channel), residual: Some(&draw.view(&residual)) };
+        let residual_view = draw.view(&residual);
+        let plus = Plus {
+            per_channel: Some(&per_channel),
+            residual: Some(&residual_view),
+            rectifier: Some(&rectifier),
+        };
         let wide = per_channel.unsqueeze(2).unwrap().unsqueeze(3).unwrap();
-        let expected = (expected.broadcast_add(&wide).unwrap() + &residual).unwrap();
+        let expected =
+            naive_rectifier(&(expected.broadcast_add(&wide).unwrap() + &residual).unwrap(), &slopes);
         assert_close(&format!("{what}, plus"), &conv.forward_plus(&view, plus).unwrap(), &expected);
         assert_close(
             &format!("{what}, plus, tracked"),

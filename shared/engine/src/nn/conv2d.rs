@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use super::adapter::{Adaptable, AdapterSlot};
-use super::cpu;
+use super::{Rectifier, cpu, repeat_pixels};
 use crate::weights::Scope;
 use crate::{Error, Result};
 
@@ -39,6 +39,8 @@ pub struct Plus<'a> {
     pub per_channel: Option<&'a Tensor>,
     /// A tensor of the output's shape, such as the input of a residual block.
     pub residual: Option<&'a Tensor>,
+    /// What the sum goes through at last.
+    pub rectifier: Option<&'a Rectifier>,
 }
 
 /// A convolution: weight `(out, in, kernel, kernel)`, bias `(out)`.
@@ -120,12 +122,22 @@ impl Conv2d {
     ///
     /// `size` serves networks whose skip connections have an odd side: `2n` or `2n - 1` for an input of `n`.
     pub fn forward_upsampled(&self, x: &Tensor, size: Option<(usize, usize)>) -> Result<Tensor> {
+        self.forward_upsampled_plus(x, size, Plus::default())
+    }
+
+    /// The same plus what `plus` names.
+    pub fn forward_upsampled_plus(
+        &self,
+        x: &Tensor,
+        size: Option<(usize, usize)>,
+        plus: Plus<'_>,
+    ) -> Result<Tensor> {
         let (_, _, h, w) = self.check(x)?;
         let (height, width) = size.unwrap_or((2 * h, 2 * w));
         if height.div_ceil(2) != h || width.div_ceil(2) != w {
             return Err(Error::shape("upsample", format!("half of {height}x{width}"), x.dims()));
         }
-        self.apply(x, (height, width), true, Plus::default())
+        self.apply(x, (height, width), true, plus)
     }
 
     /// Shape of `x` as `(batch, channels, height, width)`, if it fits this layer.
@@ -156,11 +168,14 @@ impl Conv2d {
         };
         let weight = adapter.weight.as_ref().map_or((&self.weight, &self.packed), |(w, p)| (w, p));
         let bias = adapter.bias.as_ref().or(self.bias.as_ref());
+        // What branches add goes through the rectifier too.
+        let rectifier = plus.rectifier.filter(|_| !adapter.branches.is_empty());
+        let plus = if rectifier.is_some() { Plus { rectifier: None, ..plus } } else { plus };
         let mut y = self.convolve(x, weight, bias, size, upsample, plus)?;
         for (branch, scale) in &adapter.branches {
             y = branch.conv2d(x, size, upsample, *scale, &y)?;
         }
-        Ok(y)
+        rectifier.map_or(Ok(y.clone()), |rectifier| rectifier.forward(&y))
     }
 
     fn convolve(
@@ -172,14 +187,14 @@ impl Conv2d {
         upsample: bool,
         plus: Plus<'_>,
     ) -> Result<Tensor> {
-        let optional = [plus.per_channel, plus.residual];
+        let optional = [plus.per_channel, plus.residual, plus.rectifier.map(Rectifier::slopes)];
         if cpu::is_fast(&[x, weight]) && optional.iter().flatten().all(|t| cpu::is_fast(&[t])) {
             let call = cpu::Call { weight, bias, shape: self.shape, packed, size, upsample, plus };
             return cpu::conv2d(x, &call);
         }
         let mut x = x.contiguous()?;
         if upsample {
-            x = repeat_twice(&x)?;
+            x = repeat_pixels(&x, 2)?;
             x = x.narrow(2, 0, size.0)?.narrow(3, 0, size.1)?.contiguous()?;
         }
         let Conv2dShape { stride, pad_before, pad_after, .. } = self.shape;
@@ -195,18 +210,12 @@ impl Conv2d {
         if let Some(per_channel) = plus.per_channel {
             y = y.broadcast_add(&per_channel.unsqueeze(2)?.unsqueeze(3)?)?;
         }
-        match plus.residual {
-            Some(residual) => Ok((y + residual)?),
+        if let Some(residual) = plus.residual {
+            y = (y + residual)?;
+        }
+        match plus.rectifier {
+            Some(rectifier) => rectifier.forward(&y),
             None => Ok(y),
         }
     }
-}
-
-/// Every pixel twice in both directions. Written as broadcast and reshape: candle's own nearest upsampling has a
-/// backward pass that overwrites accumulated gradients.
-fn repeat_twice(x: &Tensor) -> Result<Tensor> {
-    let (batch, channels, height, width) = x.dims4()?;
-    let wide = x.reshape((batch, channels, height, 1, width, 1))?;
-    let wide = wide.broadcast_as((batch, channels, height, 2, width, 2))?;
-    Ok(wide.reshape((batch, channels, height * 2, width * 2))?)
 }

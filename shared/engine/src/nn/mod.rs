@@ -20,6 +20,7 @@ mod feed_forward;
 mod linear;
 mod norm;
 mod picture;
+mod rectifier;
 mod timestep;
 
 pub use activation::Activation;
@@ -31,5 +32,9 @@ pub use embedding::Embedding;
 pub use feed_forward::{FeedForward, Geglu};
 pub use linear::Linear;
 pub use norm::{GroupNorm, LayerNorm};
-pub use picture::{concat_channels, picture_from_tokens, tokens_from_picture};
+pub use picture::{
+    concat_channels, picture_from_tokens, pixel_shuffle, pixel_unshuffle, repeat_pixels, scale_and_add,
+    tokens_from_picture,
+};
+pub use rectifier::Rectifier;
 pub use timestep::{TimestepEmbedding, sinusoidal_embedding};

@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use super::cpu;
-use crate::Result;
+use crate::{Error, Result};
 
 /// Every pixel a token.
 pub fn tokens_from_picture(x: &Tensor) -> Result<Tensor> {
@@ -25,4 +25,50 @@ pub fn concat_channels(a: &Tensor, b: &Tensor) -> Result<Tensor> {
         return cpu::concat_channels(a, b);
     }
     Ok(Tensor::cat(&[&a.contiguous()?, &b.contiguous()?], 1)?)
+}
+
+/// `a * factor + b` for pictures of one shape.
+pub fn scale_and_add(a: &Tensor, factor: f64, b: &Tensor) -> Result<Tensor> {
+    if cpu::is_fast(&[a, b]) {
+        return cpu::scale_and_add(a, factor as f32, b);
+    }
+    Ok(((a * factor)? + b)?)
+}
+
+/// Every pixel `factor` times in both directions: nearest upsampling. Written as broadcast and reshape: candle's own
+/// has a backward pass that overwrites accumulated gradients.
+pub fn repeat_pixels(x: &Tensor, factor: usize) -> Result<Tensor> {
+    let (batch, channels, height, width) = x.dims4()?;
+    let wide = x.reshape((batch, channels, height, 1, width, 1))?;
+    let wide = wide.broadcast_as((batch, channels, height, factor, width, factor))?;
+    Ok(wide.reshape((batch, channels, height * factor, width * factor))?)
+}
+
+/// `(batch, channels * factor^2, height, width)` to `(batch, channels, height * factor, width * factor)`: channels become
+/// the pixels of a block, in rows.
+pub fn pixel_shuffle(x: &Tensor, factor: usize) -> Result<Tensor> {
+    let (batch, inputs, height, width) = x.dims4()?;
+    let channels = inputs / (factor * factor).max(1);
+    if channels * factor * factor != inputs || channels == 0 {
+        return Err(Error::shape("pixel shuffle", format!("a multiple of {factor}^2 channels"), x.dims()));
+    }
+    let split = x.reshape((batch * channels, factor, factor, height, width))?;
+    let woven = split.permute((0, 3, 1, 4, 2))?;
+    Ok(woven.reshape((batch, channels, height * factor, width * factor))?)
+}
+
+/// The reverse of [`pixel_shuffle`].
+pub fn pixel_unshuffle(x: &Tensor, factor: usize) -> Result<Tensor> {
+    let (batch, channels, height, width) = x.dims4()?;
+    if factor == 0 || height % factor != 0 || width % factor != 0 {
+        return Err(Error::shape(
+            "pixel unshuffle",
+            format!("sides that are multiples of {factor}"),
+            x.dims(),
+        ));
+    }
+    let (h, w) = (height / factor, width / factor);
+    let split = x.reshape((batch * channels, h, factor, w, factor))?;
+    let woven = split.permute((0, 2, 4, 1, 3))?;
+    Ok(woven.reshape((batch, channels * factor * factor, h, w))?)
 }

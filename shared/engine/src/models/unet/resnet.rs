@@ -58,10 +58,10 @@ impl ResnetBlock {
             _ => None,
         };
         let h = self.norm1.forward_activated(x, Activation::Silu)?;
-        let h = self.conv1.forward_plus(&h, Plus { per_channel: projected.as_ref(), residual: None })?;
+        let h = self.conv1.forward_plus(&h, Plus { per_channel: projected.as_ref(), ..Plus::default() })?;
         let h = self.norm2.forward_activated(&h, Activation::Silu)?;
         let shortcut = self.conv_shortcut.as_ref().map(|conv| conv.forward(x)).transpose()?;
         let residual = Some(shortcut.as_ref().unwrap_or(x));
-        self.conv2.forward_plus(&h, Plus { per_channel: None, residual })
+        self.conv2.forward_plus(&h, Plus { residual, ..Plus::default() })
     }
 }

@@ -3,11 +3,12 @@
 use candle_core::Tensor;
 use rayon::prelude::*;
 
+use super::elementwise::rectify_in_place;
 use super::linear::rows_per_piece;
 use super::panels::{PackedCell, Panels, Registers};
 use super::product::{Product, Rows};
 use super::{channels_last, picture, winograd, with_optional, with_values};
-use crate::nn::{Conv2dShape, Plus};
+use crate::nn::{Conv2dShape, Plus, Rectifier};
 use crate::{Error, Result};
 
 /// Channels below which pixels are gathered into longer rows first: a product of rows this short is all overhead.
@@ -102,34 +103,54 @@ pub fn conv2d(x: &Tensor, call: &Call<'_>) -> Result<Tensor> {
     {
         return Err(Error::shape("conv2d addition", format!("({batch}, {outputs})"), per_channel.dims()));
     }
+    let slopes = call.plus.rectifier.map(Rectifier::slopes);
+    if let Some(slopes) = slopes
+        && slopes.dims() != [outputs]
+    {
+        return Err(Error::shape("conv2d rectifier", format!("({outputs})"), slopes.dims()));
+    }
     let zeros = vec![0.0; inputs];
     let item_in = x.elem_count() / batch.max(1);
     let out = with_values(&x, |x| {
         with_optional(call.bias, |bias| {
             with_optional(per_channel, |per_channel| {
                 with_optional(residual.as_ref(), |residual| {
-                    let mut out = vec![0.0; batch * pixels_out * outputs];
-                    let items = out.par_chunks_mut((pixels_out * outputs).max(1)).enumerate();
-                    items.for_each(|(item, out)| {
-                        let source = Source {
-                            pixels: &x[item * item_in..][..item_in],
-                            zeros: &zeros,
-                            size: call.size,
-                            width,
-                            shift: u32::from(call.upsample),
-                            channels: inputs,
-                        };
-                        let added = per_channel.map(|values| &values[item * outputs..][..outputs]);
-                        let bias = sum_of_optional(bias, added, outputs);
-                        let residual =
-                            residual.map(|r| &r[item * pixels_out * outputs..][..pixels_out * outputs]);
-                        if use_winograd {
-                            winograd::conv2d(&source, &weights, &bias, residual, out);
-                        } else {
-                            direct(&source, &weights, shape, width_out, &bias, residual, out);
-                        }
-                    });
-                    Ok(out)
+                    with_optional(slopes, |slopes| {
+                        let mut out = vec![0.0; batch * pixels_out * outputs];
+                        let items = out.par_chunks_mut((pixels_out * outputs).max(1)).enumerate();
+                        items.for_each(|(item, out)| {
+                            let source = Source {
+                                pixels: &x[item * item_in..][..item_in],
+                                zeros: &zeros,
+                                size: call.size,
+                                width,
+                                shift: u32::from(call.upsample),
+                                channels: inputs,
+                            };
+                            let added = per_channel.map(|values| &values[item * outputs..][..outputs]);
+                            let bias = sum_of_optional(bias, added, outputs);
+                            let residual =
+                                residual.map(|r| &r[item * pixels_out * outputs..][..pixels_out * outputs]);
+                            if use_winograd {
+                                winograd::conv2d(
+                                    &source,
+                                    &weights,
+                                    &Added { bias: &bias, residual, slopes },
+                                    out,
+                                );
+                            } else {
+                                direct(
+                                    &source,
+                                    &weights,
+                                    shape,
+                                    width_out,
+                                    &Added { bias: &bias, residual, slopes },
+                                    out,
+                                );
+                            }
+                        });
+                        Ok(out)
+                    })
                 })
             })
         })
@@ -146,16 +167,27 @@ fn sum_of_optional(a: Option<&[f32]>, b: Option<&[f32]>, len: usize) -> Vec<f32>
     sum
 }
 
+/// What happens to the sums of one picture, in this order.
+#[derive(Clone, Copy)]
+pub struct Added<'a> {
+    /// Added to every pixel.
+    pub bias: &'a [f32],
+    /// Added element by element.
+    pub residual: Option<&'a [f32]>,
+    /// Slopes below zero, one for each channel.
+    pub slopes: Option<&'a [f32]>,
+}
+
 /// One picture, any kernel.
 fn direct(
     source: &Source<'_>,
     weights: &Panels,
     shape: Conv2dShape,
     width: usize,
-    bias: &[f32],
-    residual: Option<&[f32]>,
+    added: &Added<'_>,
     out: &mut [f32],
 ) {
+    let Added { bias, residual, slopes } = *added;
     let (outputs, taps, depth) = (weights.columns(), weights.taps(), weights.depth());
     let rows = rows_per_piece(out.len() / outputs, taps * depth * outputs);
     // Below zero wraps around to coordinates that are surely outside.
@@ -185,7 +217,7 @@ fn direct(
                 panels: weights,
                 taps: (0, 1),
                 depth: long,
-                out,
+                out: &mut *out,
                 stride: outputs,
                 bias: Some(bias),
                 residual,
@@ -198,12 +230,15 @@ fn direct(
                 panels: weights,
                 taps: (0, taps),
                 depth,
-                out,
+                out: &mut *out,
                 stride: outputs,
                 bias: Some(bias),
                 residual,
             }
             .run();
+        }
+        if let Some(slopes) = slopes {
+            rectify_in_place(out, slopes);
         }
     });
 }

@@ -6,9 +6,9 @@ use candle_core::{Device, Tensor};
 use pulp::Arch;
 use rayon::prelude::*;
 
-use super::with_values;
-use crate::Result;
+use super::{channels_last, picture, with_values};
 use crate::nn::Activation;
+use crate::{Error, Result};
 
 /// Elements of each piece of a parallel loop.
 const PIECE: usize = 1 << 14;
@@ -84,6 +84,47 @@ pub fn activate_in_place(values: &mut [f32], activation: Activation) {
 /// Adds `other` to `values`.
 pub fn add_in_place(values: &mut [f32], other: &[f32]) {
     Arch::new().dispatch(|| values.iter_mut().zip(other).for_each(|(x, y)| *x += *y));
+}
+
+/// Multiplies what is below zero by the slope of its channel; the values lie channels last.
+pub fn rectify_in_place(values: &mut [f32], slopes: &[f32]) {
+    Arch::new().dispatch(|| {
+        for pixel in values.chunks_exact_mut(slopes.len()) {
+            pixel.iter_mut().zip(slopes).for_each(|(x, slope)| *x = if *x < 0.0 { *x * slope } else { *x });
+        }
+    });
+}
+
+/// The rectified picture.
+pub fn rectify(x: &Tensor, slopes: &Tensor) -> Result<Tensor> {
+    let dims = x.dims4()?;
+    let out = with_values(&channels_last(x)?, |values| {
+        with_values(slopes, |slopes| {
+            let mut out = values.to_vec();
+            let pixels = (PIECE / slopes.len().max(1)).max(1);
+            out.par_chunks_mut(pixels * slopes.len()).for_each(|piece| rectify_in_place(piece, slopes));
+            Ok(out)
+        })
+    })?;
+    picture(out, dims)
+}
+
+/// `a * factor + b`, channels last.
+pub fn scale_and_add(a: &Tensor, factor: f32, b: &Tensor) -> Result<Tensor> {
+    let dims = a.dims4()?;
+    if b.dims4()? != dims {
+        return Err(Error::shape("scale and add", format!("{dims:?}"), b.dims()));
+    }
+    let out = with_values(&channels_last(a)?, |a| {
+        with_values(&channels_last(b)?, |b| {
+            let mut out = b.to_vec();
+            out.par_chunks_mut(PIECE).zip(a.par_chunks(PIECE)).for_each(|(out, a)| {
+                Arch::new().dispatch(|| out.iter_mut().zip(a).for_each(|(out, a)| *out += a * factor));
+            });
+            Ok(out)
+        })
+    })?;
+    picture(out, dims)
 }
 
 /// The activation of every element.

@@ -29,7 +29,7 @@ use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
 
 pub use attention::attention;
 pub use conv2d::{Call, conv2d};
-pub use elementwise::{activate, gate_with_gelu};
+pub use elementwise::{activate, gate_with_gelu, rectify, scale_and_add};
 pub use linear::linear;
 pub use norm::{group_norm, layer_norm};
 pub use panels::PackedCell;

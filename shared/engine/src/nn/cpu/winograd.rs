@@ -8,7 +8,8 @@
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::conv2d::Source;
+use super::conv2d::{Added, Source};
+use super::elementwise::rectify_in_place;
 use super::panels::Panels;
 use super::product::{Product, Rows};
 
@@ -31,13 +32,8 @@ pub fn transform_kernel(g: &[f32]) -> [f32; 16] {
 }
 
 /// A 3x3 convolution of one picture, padded by one, with output as large as the input.
-pub fn conv2d(
-    source: &Source<'_>,
-    weights: &Panels,
-    bias: &[f32],
-    residual: Option<&[f32]>,
-    out: &mut [f32],
-) {
+pub fn conv2d(source: &Source<'_>, weights: &Panels, added: &Added<'_>, out: &mut [f32]) {
+    let Added { bias, residual, slopes } = *added;
     let (height, width) = source.size;
     let outputs = weights.columns();
     let tiles_wide = width.div_ceil(2);
@@ -69,8 +65,11 @@ pub fn conv2d(
                 }
                 .run();
             }
-            Arch::new().dispatch(Back { products, tiles_wide, width, bias, residual, out });
+            Arch::new().dispatch(Back { products, tiles_wide, width, bias, residual, out: &mut *out });
         });
+        if let Some(slopes) = slopes {
+            rectify_in_place(out, slopes);
+        }
     });
 }
 
