@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use chapan_engine::models::vae::Tiling;
 use chapan_engine::models::{
     AutoencoderKl, ClipConfig, ClipModel, ClipTextConfig, ClipTextModel, Tap, UNet2DConditionModel,
     UnetConfig, VaeConfig, parse_config,
@@ -166,6 +167,28 @@ fn vae_with_odd_latents_and_without_quantisation() {
 #[test]
 fn vae_with_eight_channels_and_without_attention() {
     check_vae("vae_mini");
+}
+
+/// Within the gate of diffusers' `enable_tiling`, which is another function than the whole picture at once.
+#[test]
+fn vae_in_tiles() {
+    let fixture = NetworkFixture::read("vae_tiled");
+    let config: VaeConfig = parse_config("vae", &fixture.config).unwrap();
+    let tiling = Tiling::of(&config);
+    assert_eq!(tiling, Tiling { pixels: 32, cells: 16 });
+    let vae = AutoencoderKl::load(&fixture.weights().root(), &config).unwrap();
+    let picture = fixture.tensor("in.picture");
+    let posterior = vae.encode_in(&picture, Some(tiling)).unwrap();
+    assert_close("mean", &posterior.mean, &fixture.tensor("out.mean"));
+    assert_close("logvar", &posterior.logvar, &fixture.tensor("out.logvar"));
+    assert!(relative_l2(&posterior.mean, &vae.encode(&picture).unwrap().mean) > 1e-2, "there were no tiles");
+    let latents = fixture.tensor("in.latents");
+    let decoded = vae.decode_in(&latents, Some(tiling)).unwrap();
+    assert_close("decoded", &decoded, &fixture.tensor("out.decoded"));
+    // A picture of this size is computed at once.
+    let whole = vae.decode(&latents).unwrap();
+    assert_eq!(bits(&whole), bits(&vae.decode_in(&latents, None).unwrap()));
+    assert!(relative_l2(&whole, &decoded) > 1e-2, "there were no tiles");
 }
 
 /// Every tensor of the published SDXL UNet is taken exactly once, with its published shape.

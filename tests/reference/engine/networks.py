@@ -134,6 +134,18 @@ def vae(name, latent, size, **changes):
     dump(name, model, io, dict(model.config))
 
 
+def vae_tiled():
+    """Tiles of 32 pixels over a picture that they do not divide."""
+    config = dict(block_out_channels=(16, 32), down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2,
+                  layers_per_block=1, norm_num_groups=8, sample_size=32, latent_channels=4)
+    model = refill(AutoencoderKL(**config))
+    model.enable_tiling()
+    picture, z = rnd(8, 1, 3, 82, 60).clamp(-1, 1), rnd(9, 2, 4, 37, 45)
+    posterior = model.encode(picture).latent_dist
+    io = {"in.picture": picture, "out.mean": posterior.mean, "out.logvar": posterior.logvar, "in.latents": z, "out.decoded": model.decode(z).sample}
+    dump("vae_tiled", model, io, dict(model.config))
+
+
 @torch.no_grad()
 def main():
     torch.set_num_threads(1)
@@ -154,6 +166,7 @@ def main():
     vae("vae_odd", 4, (7, 5), use_quant_conv=False, use_post_quant_conv=False, shift_factor=0.1159)
     vae("vae_mini", 8, (8, 8), block_out_channels=(16, 32, 64, 96), down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4, layers_per_block=1, mid_block_add_attention=False)
+    vae_tiled()
 
 
 main()

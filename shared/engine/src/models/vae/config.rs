@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::models::PerBlock;
 use crate::models::config::require;
 use crate::{Error, Result};
 
@@ -22,6 +23,7 @@ pub struct VaeConfig {
     pub act_fn: String,
     pub latent_channels: usize,
     pub norm_num_groups: usize,
+    pub sample_size: PerBlock<usize>,
     pub scaling_factor: f64,
     pub shift_factor: Option<f64>,
     pub latents_mean: Option<Vec<f64>>,
@@ -44,6 +46,7 @@ impl Default for VaeConfig {
             act_fn: "silu".into(),
             latent_channels: 4,
             norm_num_groups: 32,
+            sample_size: PerBlock::All(32),
             scaling_factor: 0.18215,
             shift_factor: None,
             latents_mean: None,

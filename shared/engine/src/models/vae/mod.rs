@@ -2,6 +2,7 @@
 
 mod blocks;
 mod config;
+mod tiled;
 
 use candle_core::Tensor;
 
@@ -11,6 +12,12 @@ use crate::weights::Scope;
 use crate::{Error, Result};
 
 pub use config::VaeConfig;
+pub use tiled::Tiling;
+
+/// Memory from which a picture is encoded and decoded in tiles: below it SDXL's 1024x1024 is one piece, and up to about
+/// 1400x1400. It does not depend on the machine, so that the same parameters give the same picture everywhere; in the
+/// browser, which has 4 GiB of addresses at most, it is smaller.
+pub const WHOLE_BYTES: u64 = if cfg!(target_arch = "wasm32") { 1 << 30 } else { 6 << 30 };
 
 /// Turns pictures into latents and back. Pictures are `(batch, 3, height, width)` in -1..1.
 #[derive(Debug)]
@@ -47,7 +54,23 @@ impl AutoencoderKl {
         &self.config
     }
 
-    /// The distribution of latents of `picture`.
+    /// An estimate of the working memory for a picture of this many pixels, computed at once: the last level keeps three maps
+    /// that are as wide as the level before it.
+    pub fn working_bytes(&self, height: usize, width: usize) -> u64 {
+        let widths = &self.config.block_out_channels;
+        let widest = widths.iter().take(2).max().copied().unwrap_or(1);
+        let size = self.decoder.conv_in.weight().dtype().size_in_bytes();
+        3 * (height as u64) * (width as u64) * (widest * size) as u64
+    }
+
+    /// The tiles for a picture of this size, if it is too large to be computed at once (see [`WHOLE_BYTES`]).
+    fn tiling(&self, height: usize, width: usize) -> Option<Tiling> {
+        let tiling = Tiling::of(&self.config);
+        let large = self.working_bytes(height, width) > WHOLE_BYTES;
+        (large && height.max(width) > tiling.pixels).then_some(tiling)
+    }
+
+    /// The distribution of latents of `picture`, in tiles where the picture is large.
     pub fn encode(&self, picture: &Tensor) -> Result<Posterior> {
         let side = self.config.downscale();
         let &[_, channels, height, width] = picture.dims() else {
@@ -58,11 +81,20 @@ impl AutoencoderKl {
                 format!("(batch, {}, multiple of {side}, multiple of {side})", self.config.in_channels);
             return Err(Error::shape("vae encode", expected, picture.dims()));
         }
+        self.encode_in(picture, self.tiling(height, width))
+    }
+
+    /// The same in these tiles, or at once.
+    pub fn encode_in(&self, picture: &Tensor, tiling: Option<Tiling>) -> Result<Posterior> {
+        let whole = |picture: &Tensor| {
+            let moments = self.encoder.forward(picture)?;
+            self.quant_conv.as_ref().map_or(Ok(moments.clone()), |conv| conv.forward(&moments))
+        };
         on_workers(|| {
-            let mut moments = self.encoder.forward(picture)?;
-            if let Some(conv) = &self.quant_conv {
-                moments = conv.forward(&moments)?;
-            }
+            let moments = match tiling {
+                Some(tiling) => tiling.encode(picture, whole)?,
+                None => whole(picture)?,
+            };
             let latent = self.config.latent_channels;
             Ok(Posterior {
                 mean: moments.narrow(1, 0, latent)?.contiguous()?,
@@ -71,14 +103,23 @@ impl AutoencoderKl {
         })
     }
 
-    /// The picture of `latents` `(batch, latent_channels, height, width)`, which are not scaled.
+    /// The picture of `latents` `(batch, latent_channels, height, width)`, which are not scaled; in tiles where the picture
+    /// is large.
     pub fn decode(&self, latents: &Tensor) -> Result<Tensor> {
-        on_workers(|| {
-            let latents = match &self.post_quant_conv {
-                Some(conv) => conv.forward(latents)?,
-                None => latents.clone(),
-            };
-            self.decoder.forward(&latents)
+        let (_, _, height, width) = latents.dims4()?;
+        let side = self.config.downscale();
+        self.decode_in(latents, self.tiling(height * side, width * side))
+    }
+
+    /// The same in these tiles, or at once.
+    pub fn decode_in(&self, latents: &Tensor, tiling: Option<Tiling>) -> Result<Tensor> {
+        let whole = |latents: &Tensor| match &self.post_quant_conv {
+            Some(conv) => self.decoder.forward(&conv.forward(latents)?),
+            None => self.decoder.forward(latents),
+        };
+        on_workers(|| match tiling {
+            Some(tiling) => tiling.decode(latents, whole),
+            None => whole(latents),
         })
     }
 
