@@ -11,3 +11,4 @@ mod prompts;
 mod schedulers;
 mod single_file;
 mod tokenizer;
+mod upscalers;

@@ -148,3 +148,81 @@ pub fn relative_l2(got: &Tensor, expected: &Tensor) -> f64 {
     let difference = norm(&mut got.iter().zip(&expected).map(|(a, b)| f64::from(*a) - f64::from(*b)));
     difference / norm(&mut expected.iter().map(|v| f64::from(*v)))
 }
+
+/// One upscaler as `tests/reference/engine/upscalers.py` wrote it.
+pub struct UpscalerFixture {
+    file: Vec<u8>,
+    io: Vec<u8>,
+}
+
+#[derive(Deserialize)]
+struct UpscalerDescription {
+    weights_crc32: u32,
+    tensors: Vec<PublishedTensor>,
+}
+
+#[derive(Deserialize)]
+struct PublishedTensor {
+    /// The name in published files.
+    published: String,
+    /// The name that the values are made of.
+    name: String,
+    shape: Vec<usize>,
+}
+
+impl UpscalerFixture {
+    /// Reads fixture `name` of `tests/fixtures/engine/upscalers`.
+    ///
+    /// # Panics
+    /// If the fixture is damaged, or its weights are not those of the reference.
+    pub fn read(name: &str) -> Self {
+        let folder = fixture_path("engine/upscalers");
+        let json = std::fs::read(folder.join(format!("{name}.json"))).expect("fixture is committed");
+        let mut description: UpscalerDescription =
+            serde_json::from_slice(&json).expect("fixture has the generator's form");
+        description.tensors.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut checksum = crc32fast::Hasher::new();
+        let tensors: Vec<(&PublishedTensor, Vec<u8>)> = (description.tensors.iter())
+            .map(|tensor| {
+                let mut values = TorchRng::new(u64::from(crc32fast::hash(tensor.name.as_bytes())))
+                    .randn(tensor.shape.iter().product());
+                let fan_in: usize = tensor.shape.iter().skip(1).product();
+                for value in &mut values {
+                    *value = match tensor.shape.len() {
+                        1 if tensor.name.ends_with("weight") => 0.1 * *value + 0.2,
+                        1 => 0.1 * *value,
+                        _ => *value / (fan_in as f64).sqrt() as f32,
+                    };
+                }
+                let bytes: Vec<u8> = values.into_iter().flat_map(f32::to_le_bytes).collect();
+                checksum.update(&bytes);
+                (tensor, bytes)
+            })
+            .collect();
+        assert_eq!(checksum.finalize(), description.weights_crc32, "weights differ from the reference's");
+        let views = tensors.iter().map(|(tensor, bytes)| {
+            let shape = tensor.shape.clone();
+            let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape, bytes);
+            (tensor.published.as_str(), view.expect("bytes fit the shape"))
+        });
+        let file = safetensors::serialize(views, None).expect("tensors serialise");
+        let io = std::fs::read(folder.join(format!("{name}.safetensors"))).expect("fixture is committed");
+        Self { file, io }
+    }
+
+    /// The bytes of the weights file under the published names.
+    pub fn file(&self) -> Vec<u8> {
+        self.file.clone()
+    }
+
+    /// `in` or `out`.
+    ///
+    /// # Panics
+    /// If there is none of that name.
+    pub fn tensor(&self, name: &str) -> Tensor {
+        let io = SafeTensors::deserialize(&self.io).expect("fixture is sound");
+        let view = io.tensor(name).unwrap_or_else(|_| panic!("fixture has no `{name}`"));
+        Tensor::from_raw_buffer(view.data(), DType::F32, view.shape(), &Device::Cpu)
+            .expect("bytes fit the shape")
+    }
+}

@@ -10,6 +10,7 @@ mod tap;
 pub mod clip;
 pub mod clip_text;
 pub mod unet;
+pub mod upscaler;
 pub mod vae;
 
 pub use clip::{ClipConfig, ClipModel, ClipVisionConfig, ClipVisionModel};
@@ -17,4 +18,5 @@ pub use clip_text::{ClipTextConfig, ClipTextModel, ClipTextOutput};
 pub use config::{PerBlock, parse_config};
 pub use tap::Tap;
 pub use unet::{Conditioning, UNet2DConditionModel, UnetConfig};
+pub use upscaler::Upscaler;
 pub use vae::{AutoencoderKl, Posterior, VaeConfig};

@@ -181,7 +181,7 @@ impl Branch {
             // Enlarging by repetition and a pointwise layer may change places: the smaller picture is cheaper.
             Some(mid) => mid.apply(&down.forward(x)?, size, upsample, Plus::default())?,
         };
-        up.forward_plus(&scaled(h, scale)?, Plus { per_channel: None, residual: Some(y) })
+        up.forward_plus(&scaled(h, scale)?, Plus { residual: Some(y), ..Plus::default() })
     }
 }
 

@@ -18,6 +18,7 @@ mod progress;
 mod stable_diffusion_xl;
 mod start;
 mod text;
+pub mod upscale;
 mod variation;
 
 pub use outpaint::{Margins, outpaint};
@@ -27,4 +28,5 @@ pub use preview::{LatentPreview, PreviewFactors};
 pub use progress::{Flow, Progress, ProgressEvent, Silent, StepLook};
 pub use stable_diffusion_xl::StableDiffusionXl;
 pub use start::{ImageToImage, Inpainting, MAX_MASK_BLUR, Mask, MaskedContent, Start};
+pub use upscale::{TileProgress, upscale};
 pub use variation::Variation;
