@@ -15,7 +15,8 @@ use clap::Args;
 use indicatif::ProgressBar;
 use serde::Serialize;
 
-use super::installed::{Installed, ModelOptions, Place};
+use super::installed::{Installed, ModelOptions, Place, model_folders};
+use super::loras::{self, LoraOptions};
 use super::source::{Source, SourceOptions, drawn_size};
 use super::{Failure, output};
 use crate::config::Environment;
@@ -41,6 +42,7 @@ const SCHEDULER_HELP: &str = "Sampling algorithm: ddim, euler, euler_a, heun, dp
 #[command(after_help = "Examples:
   chapan generate --prompt \"a man in a red shirt, flat\" --output man.png
   chapan generate --prompt \"a hotel room, night\" --seed 7 --num-inference-steps 30 --guidance-scale 4 --output room.png
+  chapan generate --prompt \"a (red:1.2) hat\" --prompt-weighting --lora ink.safetensors:0.8 --output hat.png
   chapan generate --prompt \"a lighthouse\" --model path/to/sdxl --device cuda:0 --output lighthouse.png
   chapan generate --prompt \"a man in a green shirt, flat\" --image man.png --strength 0.5 --output green.png
   chapan generate --prompt \"a hat\" --image man.png --mask-image head.png --output hat.png
@@ -83,6 +85,8 @@ pub struct Arguments {
     variation_strength: Option<f64>,
     #[command(flatten)]
     source: SourceOptions,
+    #[command(flatten)]
+    loras: LoraOptions,
     /// The PNG file to write.
     #[arg(long, value_name = "FILE.png")]
     output: PathBuf,
@@ -115,13 +119,18 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failu
     let Source { start, size } = arguments.source.read()?;
     let installed = arguments.model.find(environment)?;
     let place = arguments.model.place()?;
+    let folders = model_folders(arguments.model.data_dir.as_deref(), environment);
+    let (prompt, loras) = arguments.loras.choose(&arguments.prompt, &folders)?;
+    let recorded = loras::tagged(&prompt, &loras);
 
     let bar = output::progress_bar(u64::from(arguments.num_inference_steps), "loading");
     let mut started = Instant::now();
-    let pipeline = installed.load(&place)?;
+    let mut pipeline = installed.load(&place)?;
+    loras::put_on(&mut pipeline, &loras)?;
     let (width, height) = drawn_size(size, (arguments.width, arguments.height), pipeline.default_size())?;
     let params = GenerationParams {
-        prompt: arguments.prompt.clone(),
+        prompt,
+        prompt_syntax: arguments.loras.prompt_syntax(),
         negative_prompt: arguments.negative_prompt.clone(),
         width,
         height,
@@ -148,6 +157,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failu
                 sha256 = hash.join().unwrap_or_else(failed)?;
             }
             let record = record(&params, &installed, &place, sha256.clone());
+            let record = ImageRecord { prompt: recorded.clone(), ..record };
             let path = numbered(&arguments.output, index, arguments.num_images_per_prompt);
             let variation_seed = params.variation.map(|variation| variation.seed);
             reports.push(write(&path, &generated, (record, variation_seed), &mut started)?);

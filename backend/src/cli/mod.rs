@@ -9,6 +9,7 @@ mod doctor;
 mod failure;
 mod generate;
 mod installed;
+mod loras;
 mod models;
 mod noise;
 pub mod output;
