@@ -43,7 +43,7 @@ enum Command {
     /// Serve the studio on this machine
     Serve(serve::Arguments),
     /// Draw a picture from a prompt
-    Generate(generate::Arguments),
+    Generate(Box<generate::Arguments>),
     /// Write the exact initial noise of a seed, bit-identical to torch.randn
     Noise(noise::Arguments),
     /// List the installed models

@@ -83,10 +83,10 @@ impl Kernel {
         let before = |x: usize, left: usize| u32::from(source[x.saturating_sub(left)]);
         let after = |x: usize, right: usize| u32::from(source[(x + right).min(last)]);
         let mut sum: u32 = before(0, 0) * (reach as u32 + 1) + (1..=reach).map(|k| after(0, k)).sum::<u32>();
-        for x in 0..=last {
+        for (x, pixel) in row.iter_mut().enumerate() {
             let outer = before(x, reach + 1) + after(x, reach + 1);
             let bulk = sum.wrapping_mul(self.full).wrapping_add(outer.wrapping_mul(self.outer));
-            row[x] = (bulk.wrapping_add(1 << 23) >> 24) as u8;
+            *pixel = (bulk.wrapping_add(1 << 23) >> 24) as u8;
             sum = sum + after(x, reach + 1) - before(x, reach);
         }
     }
