@@ -10,6 +10,7 @@ mod lesson;
 mod looks;
 mod microscope;
 mod prompt;
+mod mask;
 mod studio;
 mod visit;
 mod words;

@@ -28,6 +28,8 @@ pub mod keys {
     pub const SHIFT: &str = "\u{e008}";
     /// Delete.
     pub const DELETE: &str = "\u{e017}";
+    /// The right arrow.
+    pub const RIGHT: &str = "\u{e014}";
     /// Space.
     pub const SPACE: &str = " ";
 }

@@ -6,6 +6,7 @@ pub mod browser;
 pub mod client;
 pub mod fixture;
 pub mod pipelines;
+pub mod pointer;
 pub mod server;
 pub mod surroundings;
 pub mod tree;

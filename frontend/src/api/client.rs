@@ -74,6 +74,12 @@ async fn text_of(response: &Response) -> Result<String, Failure> {
     text.as_string().ok_or_else(|| Failure::Unreadable("not text".to_owned()))
 }
 
+/// The text of a file on the server.
+pub(super) async fn text(path: &str) -> Result<String, Failure> {
+    let (response, _abort) = send("GET", path, None).await?;
+    text_of(&response).await
+}
+
 async fn json<T: DeserializeOwned>(method: &str, path: &str, body: Option<String>) -> Result<T, Failure> {
     let (response, _abort) = send(method, path, body).await?;
     let text = text_of(&response).await?;

@@ -7,6 +7,7 @@ pub mod image;
 pub mod job;
 pub mod lesson;
 pub mod model;
+pub mod text;
 pub mod user;
 
 pub use client::{Failure, bytes};

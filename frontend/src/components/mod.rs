@@ -6,6 +6,7 @@ pub mod empty;
 pub mod film_strip;
 pub mod icon;
 pub mod likeness;
+pub mod mask_editor;
 pub mod notice;
 pub mod picture;
 pub mod progress;

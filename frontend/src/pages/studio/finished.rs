@@ -7,10 +7,13 @@ use super::schedulers;
 use crate::{
     components::{
         copy_button::CopyButton,
+        icon::icon,
+        mask_editor::MaskEditor,
         picture::{Mat, PixelToggle},
         record::{OpenInGallery, PictureActions},
     },
     i18n::{t_string, use_i18n},
+    state::mask::MaskDraft,
 };
 
 /// A picture on the stage.
@@ -53,11 +56,39 @@ pub fn Finished(
                     </span>
                 </p>
                 <div class="caption-actions">
+                    <MaskButton image=image.clone() />
                     <PixelToggle />
                     <OpenInGallery place=format!("/gallery/{}", image.id) />
                     <PictureActions image />
                 </div>
             </div>
         </div>
+    }
+}
+
+/// The way to a mask over this picture.
+#[component]
+fn MaskButton(image: ImageView) -> impl IntoView {
+    let i18n = use_i18n();
+    let masks = expect_context::<MaskDraft>();
+    let open = RwSignal::new(false);
+    let size = (image.record.width, image.record.height);
+    let name = move || {
+        if masks.picture().is_some() {
+            t_string!(i18n, studio.edit_mask)
+        } else {
+            t_string!(i18n, studio.paint_mask)
+        }
+    };
+    view! {
+        <button type="button" class="btn-icon" aria-label=name title=name on:click=move |_| open.set(true)>
+            {icon("mask")}
+        </button>
+        {move || {
+            open.get()
+                .then(|| {
+                    view! { <MaskEditor src=image.url.clone() size close=Callback::new(move |()| open.set(false)) /> }
+                })
+        }}
     }
 }
