@@ -50,17 +50,12 @@ pub fn Stage(
         let view = desk.view.get();
         format!("translate({}px, {}px) scale({})", view.corner.x, view.corner.y, view.scale)
     };
-    let ring = move || {
-        let (at, view) = (desk.at.get()?, desk.view.get());
-        (desk.tool.get() != Tool::Lasso && !desk.moves.get()).then(|| {
-            let side = (desk.diameter.get() * view.scale).max(3.0);
-            let (x, y) = (at.x * view.scale + view.corner.x, at.y * view.scale + view.corner.y);
-            format!(
-                "width:{side}px;height:{side}px;transform:translate({}px,{}px)",
-                x - side / 2.0,
-                y - side / 2.0
-            )
-        })
+    let seen = move || desk.at.get().is_some() && desk.tool.get() != Tool::Lasso && !desk.moves.get();
+    let side = move || (desk.diameter.get() * desk.view.get().scale).max(3.0);
+    let shift = move || {
+        let (at, view) = (desk.at.get().unwrap_or_default(), desk.view.get());
+        let (x, y) = (at.x * view.scale + view.corner.x, at.y * view.scale + view.corner.y);
+        format!("translate({}px, {}px)", x - side() / 2.0, y - side() / 2.0)
     };
     let line = move || {
         desk.line.with(|line| line.iter().map(|at| format!("{:.2},{:.2} ", at.x, at.y)).collect::<String>())
@@ -101,7 +96,14 @@ pub fn Stage(
                     <polygon points=line></polygon>
                 </svg>
             </div>
-            {move || ring().map(|style| view! { <div class="mask-ring" style=style aria-hidden="true"></div> })}
+            <div
+                class="mask-ring"
+                aria-hidden="true"
+                hidden=move || !seen()
+                style=("width", move || format!("{}px", side()))
+                style=("height", move || format!("{}px", side()))
+                style=("transform", shift)
+            ></div>
         </div>
     }
 }
