@@ -11,6 +11,7 @@ use chapan_engine::pipelines::{GenerationParams, Picture, Silent, StableDiffusio
 use clap::Args;
 use serde::Serialize;
 
+use super::median;
 use super::reference::Reference;
 use crate::cli::installed::ModelOptions;
 use crate::cli::{Failure, output};
@@ -150,14 +151,7 @@ fn difference(picture: &Picture, other: &[u8]) -> Result<u8, Failure> {
 /// The figures of a side; the first round only warmed up.
 fn side(seconds: Vec<f64>, peak_memory_bytes: Option<u64>) -> Side {
     let seconds: Vec<f64> = seconds.into_iter().skip(1).collect();
-    let mut sorted = seconds.clone();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    let median_seconds = match sorted.len() % 2 {
-        0 => f64::midpoint(sorted[middle - 1], sorted[middle]),
-        _ => sorted[middle],
-    };
-    Side { median_seconds, seconds, peak_memory_bytes }
+    Side { median_seconds: median(&seconds), seconds, peak_memory_bytes }
 }
 
 /// The most memory that this process ever held, where the system says so.
