@@ -303,7 +303,7 @@ fn check(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 /// Nobody should wait for a picture that cannot be written.
-fn check_output(path: &Path) -> Result<(), Failure> {
+pub fn check_output(path: &Path) -> Result<(), Failure> {
     if !path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png")) {
         let fact = format!("`--output {}` does not end in .png", path.display());
         return Err(Failure::usage(fact, "pictures are written as PNG, which holds how they were made"));

@@ -106,27 +106,29 @@ impl ModelOptions {
 
     /// The device and number format that are meant.
     pub fn place(&self) -> Result<Place, Failure> {
-        let (name, device, usual) =
-            open_device(&self.device).map_err(|error| Failure::from_text(&error.to_string()))?;
-        let dtype = match self.dtype.as_deref() {
-            None => usual,
-            Some("f32") => DType::F32,
-            Some("f16") => DType::F16,
-            Some("bf16") => DType::BF16,
-            Some(other) => {
-                let fact = format!("`--dtype {other}` is not a number format");
-                return Err(Failure::usage(fact, "choose f32, f16 or bf16"));
-            }
-        };
-        if device.is_cpu() && dtype != DType::F32 {
-            let fact = format!("`--dtype {}` is not available on the CPU", dtype.as_str());
-            return Err(Failure::usage(
-                fact,
-                "leave it out: weights of every format are computed in f32 there",
-            ));
-        }
-        Ok(Place { name, device, dtype })
+        find_place(&self.device, self.dtype.as_deref())
     }
+}
+
+/// The device of this name and the number format for it.
+pub fn find_place(device: &str, dtype: Option<&str>) -> Result<Place, Failure> {
+    let (name, device, usual) =
+        open_device(device).map_err(|error| Failure::from_text(&error.to_string()))?;
+    let dtype = match dtype {
+        None => usual,
+        Some("f32") => DType::F32,
+        Some("f16") => DType::F16,
+        Some("bf16") => DType::BF16,
+        Some(other) => {
+            let fact = format!("`--dtype {other}` is not a number format");
+            return Err(Failure::usage(fact, "choose f32, f16 or bf16"));
+        }
+    };
+    if device.is_cpu() && dtype != DType::F32 {
+        let fact = format!("`--dtype {}` is not available on the CPU", dtype.as_str());
+        return Err(Failure::usage(fact, "leave it out: weights of every format are computed in f32 there"));
+    }
+    Ok(Place { name, device, dtype })
 }
 
 impl From<Checkpoint> for Installed {

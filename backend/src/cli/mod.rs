@@ -16,6 +16,7 @@ pub mod output;
 mod pretrain;
 mod serve;
 mod source;
+mod upscale;
 mod world;
 
 use std::process::ExitCode;
@@ -44,6 +45,8 @@ enum Command {
     Serve(serve::Arguments),
     /// Draw a picture from a prompt
     Generate(Box<generate::Arguments>),
+    /// Make a picture larger
+    Upscale(upscale::Arguments),
     /// Write the exact initial noise of a seed, bit-identical to torch.randn
     Noise(noise::Arguments),
     /// List the installed models
@@ -64,6 +67,7 @@ pub fn main() -> ExitCode {
     let result = match CommandLine::parse().command {
         Command::Serve(arguments) => serve::run(arguments, &environment),
         Command::Generate(arguments) => generate::run(&arguments, &environment),
+        Command::Upscale(arguments) => upscale::run(&arguments, &environment),
         Command::Noise(arguments) => noise::run(&arguments),
         Command::Models(arguments) => models::run(&arguments, &environment),
         Command::World(arguments) => world::run(&arguments),

@@ -119,7 +119,7 @@ pub fn drawn_size(
 }
 
 /// Reads and decodes a file.
-fn read_picture(path: &Path) -> Result<DecodedPicture, Failure> {
+pub fn read_picture(path: &Path) -> Result<DecodedPicture, Failure> {
     let unreadable = |error: std::io::Error| {
         Failure::new(format!("cannot read `{}`: {error}", path.display()), "is the path right?")
     };

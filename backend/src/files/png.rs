@@ -39,6 +39,17 @@ pub enum PngError {
 
 /// Encodes 8-bit RGB rows, top to bottom, with the record of how they were made.
 pub fn encode_png(width: u32, height: u32, rgb: &[u8], record: &ImageRecord) -> Result<Vec<u8>, PngError> {
+    let parameters = (PARAMETERS_KEYWORD, parameters_text(record));
+    encode_png_with_texts(width, height, rgb, [parameters, (RECORD_KEYWORD, serde_json::to_string(record)?)])
+}
+
+/// The same with any texts, by their keywords.
+pub fn encode_png_with_texts(
+    width: u32,
+    height: u32,
+    rgb: &[u8],
+    texts: impl IntoIterator<Item = (&'static str, String)>,
+) -> Result<Vec<u8>, PngError> {
     let expected = width as usize * height as usize * 3;
     if rgb.len() != expected {
         return Err(PngError::WrongSize { width, height, expected, got: rgb.len() });
@@ -47,8 +58,9 @@ pub fn encode_png(width: u32, height: u32, rgb: &[u8], record: &ImageRecord) -> 
     let mut encoder = png::Encoder::new(&mut file, width, height);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
-    add_text(&mut encoder, PARAMETERS_KEYWORD, parameters_text(record))?;
-    add_text(&mut encoder, RECORD_KEYWORD, serde_json::to_string(record)?)?;
+    for (keyword, text) in texts {
+        add_text(&mut encoder, keyword, text)?;
+    }
     let mut writer = encoder.write_header()?;
     writer.write_image_data(rgb)?;
     writer.finish()?;

@@ -110,26 +110,8 @@ impl Checkpoint {
     /// SHA-256 over the bytes of the weight files, in the order of their names. Remembered as long as their sizes and
     /// times of change stay the same: a large model takes a minute to read.
     pub fn sha256(&self) -> Result<String, Error> {
-        static KNOWN: Mutex<BTreeMap<Vec<Stamp>, String>> = Mutex::new(BTreeMap::new());
-        let files = weight_files(&self.folder)?;
-        let stamps = files.iter().map(|(path, size)| {
-            let changed = fs::metadata(path).and_then(|entry| entry.modified()).ok();
-            (path.clone(), *size, changed)
-        });
-        let stamps: Vec<_> = stamps.collect();
-        let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(hash) = known().get(&stamps) {
-            return Ok(hash.clone());
-        }
-        let mut hasher = Sha256::new();
-        for (path, _) in &files {
-            let read = |source| Error::Read { path: path.clone(), source };
-            let mut file = fs::File::open(path).map_err(read)?;
-            std::io::copy(&mut file, &mut hasher).map_err(read)?;
-        }
-        let hash = hasher.finalize().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
-        known().insert(stamps, hash.clone());
-        Ok(hash)
+        let files: Vec<PathBuf> = weight_files(&self.folder)?.into_iter().map(|(path, _)| path).collect();
+        sha256_of(&files)
     }
 
     /// Memory for the weights and for one picture of this size, in bytes. An estimate on the safe side: weights are held
@@ -146,7 +128,30 @@ impl Checkpoint {
     }
 }
 
-fn json(path: &Path) -> Result<Value, Error> {
+/// SHA-256 over the bytes of files, one after the other, remembered as [`Checkpoint::sha256`] says.
+pub(super) fn sha256_of(files: &[PathBuf]) -> Result<String, Error> {
+    static KNOWN: Mutex<BTreeMap<Vec<Stamp>, String>> = Mutex::new(BTreeMap::new());
+    let stamp = |path: &PathBuf| {
+        let entry = fs::metadata(path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        Ok((path.clone(), entry.len(), entry.modified().ok()))
+    };
+    let stamps = files.iter().map(stamp).collect::<Result<Vec<Stamp>, Error>>()?;
+    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(hash) = known().get(&stamps) {
+        return Ok(hash.clone());
+    }
+    let mut hasher = Sha256::new();
+    for path in files {
+        let read = |source| Error::Read { path: path.clone(), source };
+        let mut file = fs::File::open(path).map_err(read)?;
+        std::io::copy(&mut file, &mut hasher).map_err(read)?;
+    }
+    let hash = hasher.finalize().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    known().insert(stamps, hash.clone());
+    Ok(hash)
+}
+
+pub(super) fn json(path: &Path) -> Result<Value, Error> {
     let read = |source| Error::Read { path: path.to_owned(), source };
     if fs::metadata(path).map_err(read)?.len() > MAX_CONFIG_BYTES {
         let fault = "is too large for a configuration".to_owned();

@@ -7,7 +7,9 @@ mod catalog;
 mod checkpoint;
 mod portable;
 pub mod remote;
+mod upscalers;
 
 pub use catalog::Catalog;
 pub use checkpoint::{Checkpoint, Error};
 pub use portable::PortableModel;
+pub use upscalers::UpscalerFile;

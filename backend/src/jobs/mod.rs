@@ -12,6 +12,7 @@ mod generation;
 mod memory;
 mod preview;
 mod queue;
+mod upscale;
 mod worker;
 
 pub use device::{Bench, Crash, DeviceError, DeviceThread, Loaded, open_device};
@@ -19,4 +20,5 @@ pub use downloads::Downloads;
 pub use error::JobError;
 pub use memory::available_memory_bytes;
 pub use queue::Queue;
+pub use upscale::{Enlargement, MAX_SCALE, enlarge};
 pub use worker::Worker;

@@ -7,6 +7,7 @@
 mod generate;
 mod pictures;
 mod places;
+mod upscale;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -51,16 +52,19 @@ fn the_program_says_its_version() {
 fn help_shows_commands_and_examples() {
     let help = chapan(&["--help"]);
     assert_eq!(help.status, 0);
-    for command in ["serve", "generate", "noise", "models", "world", "doctor", "bench", "pretrain"] {
+    for command in ["serve", "generate", "upscale", "noise", "models", "world", "doctor", "bench", "pretrain"]
+    {
         assert!(help.stdout.contains(&format!("\n  {command} ")), "{command} is not in\n{}", help.stdout);
     }
     for command in [
         &["generate"][..],
+        &["upscale"],
         &["noise"],
         &["models"],
         &["world"],
         &["doctor"],
         &["bench", "generate"],
+        &["bench", "ssim"],
         &["pretrain"],
     ] {
         let mut arguments = command.to_vec();
