@@ -50,6 +50,12 @@ impl Bench {
         self.runs.iter().map(|run| run.steps.with(Vec::len)).max().unwrap_or(0)
     }
 
+    /// How many steps there will be in all.
+    pub fn planned(self) -> usize {
+        let of = |run: &Run| run.steps.with(|steps| steps.first().map_or(0, |step| step.report.total));
+        self.runs.iter().map(of).max().unwrap_or(0)
+    }
+
     /// Whether something is being drawn.
     pub fn is_active(self) -> bool {
         self.runs.iter().any(|run| run.is_active())

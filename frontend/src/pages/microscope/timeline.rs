@@ -51,8 +51,10 @@ pub fn Timeline(bench: Bench) -> impl IntoView {
         // Without a clock there is nothing to play by.
         playing.set(set_interval_with_handle(beat, BEAT).ok());
     };
-    let words =
-        move || t_string!(i18n, studio.step_of, step = bench.at.get() + 1, total = last.get() + 1).clone();
+    let words = move || {
+        let total = bench.planned().max(last.get() + 1);
+        t_string!(i18n, studio.step_of, step = bench.at.get() + 1, total = total).clone()
+    };
     view! {
         <div class="timeline">
             <button
