@@ -7,8 +7,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::api::{self, App};
@@ -25,11 +29,26 @@ use crate::store::{self, Store};
 /// How long a stop waits for open requests and for the step that is being computed.
 const STOP_WAITS: Duration = Duration::from_secs(20);
 
+/// How long a caller may take to say what it wants; a slower one holds a connection and nothing else.
+const HEADERS_TAKE: Duration = Duration::from_secs(10);
+
+/// How long the listener waits after a connection could not be taken.
+const AFTER_A_FAULT: Duration = Duration::from_millis(100);
+
 /// How often jobs are looked for whose worker has fallen silent.
 const LOST_JOBS_EVERY: Duration = Duration::from_secs(10);
 
 /// How often old sessions are forgotten.
 const OLD_SESSIONS_EVERY: Duration = Duration::from_hours(1);
+
+/// How often the trash and files without a picture are looked through.
+const OLD_FILES_EVERY: Duration = Duration::from_mins(10);
+
+/// How long a picture stays in the trash before it is removed for good.
+const TRASH_KEEPS: Duration = Duration::from_hours(30 * 24);
+
+/// How long a file without a picture stays: longer than anything takes from writing a file to naming it.
+const FILES_STAY: Duration = Duration::from_hours(1);
 
 /// Why the server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -121,6 +140,7 @@ impl Server {
             events,
             queue,
             downloads,
+            decoders: Arc::new(Semaphore::new(api::DECODED_AT_ONCE)),
             stopping: stopping_too,
         });
         let tasks = vec![
@@ -171,10 +191,34 @@ fn lock_data_folder(config: &ServerConfig) -> Result<File, StartError> {
 }
 
 async fn serve(listener: TcpListener, app: Arc<App>, mut stopping: watch::Receiver<bool>) {
-    let stop = async move { stopped(&mut stopping).await };
-    if let Err(error) = axum::serve(listener, api::router(app)).with_graceful_shutdown(stop).await {
-        tracing::error!(%error, "the listener failed");
+    let service = TowerToHyperService::new(api::router(app));
+    let connections = GracefulShutdown::new();
+    let mut protocol = http1::Builder::new();
+    protocol.timer(TokioTimer::new()).header_read_timeout(HEADERS_TAKE);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stopped(&mut stopping) => break,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let connection = protocol.serve_connection(TokioIo::new(stream), service.clone());
+                let connection = connections.watch(connection);
+                tokio::spawn(async move {
+                    // A caller that goes away, or never says what it wants, is no fault of the server's.
+                    if let Err(error) = connection.await {
+                        tracing::debug!(%error, "a connection broke off");
+                    }
+                });
+            }
+            Err(error) => {
+                // Out of file handles, most likely: those that are open will be closed.
+                tracing::warn!(%error, "a connection could not be taken");
+                tokio::time::sleep(AFTER_A_FAULT).await;
+            }
+        }
     }
+    connections.shutdown().await;
 }
 
 async fn stopped(stopping: &mut watch::Receiver<bool>) {
@@ -182,14 +226,48 @@ async fn stopped(stopping: &mut watch::Receiver<bool>) {
     let _told = stopping.wait_for(|stop| *stop).await;
 }
 
-/// Takes back lost jobs and forgets old sessions.
+/// Removes for good what has been in the trash for long, and the files that no picture needs any more.
+pub async fn remove_old_files(app: &App) -> Result<(), SweepError> {
+    let now = app.clock.now_ms();
+    let removed = app.store.remove_deleted_before(now - TRASH_KEEPS.as_millis() as i64).await?;
+    if removed > 0 {
+        tracing::info!(removed, "pictures had been in the trash for 30 days");
+    }
+    let before = now - FILES_STAY.as_millis() as i64;
+    for file in app.store.files_without_image(before).await? {
+        // Asked again at the last moment; a file that is younger than the question stays as well.
+        if app.store.has_image_with_file(&file).await?
+            || app.blobs.remove_written_before(&file, before).await?
+        {
+            app.store.forget_file(&file).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Why old files could not be removed.
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The folder of pictures failed.
+    #[error(transparent)]
+    Files(#[from] files::Error),
+}
+
+/// Takes back lost jobs, forgets old sessions, empties the trash.
 async fn look_after(app: Arc<App>, mut stopping: watch::Receiver<bool>) {
     let mut lost_jobs = tokio::time::interval(LOST_JOBS_EVERY);
     let mut old_sessions = tokio::time::interval(OLD_SESSIONS_EVERY);
+    let mut old_files = tokio::time::interval(OLD_FILES_EVERY);
     loop {
         let done = tokio::select! {
-            _ = lost_jobs.tick() => app.queue.requeue_expired().await,
-            _ = old_sessions.tick() => app.store.delete_expired_sessions().await.map(|_| ()),
+            _ = lost_jobs.tick() => app.queue.requeue_expired().await.map_err(SweepError::from),
+            _ = old_sessions.tick() => {
+                app.store.delete_expired_sessions().await.map(|_| ()).map_err(SweepError::from)
+            }
+            _ = old_files.tick() => remove_old_files(&app).await,
             () = stopped(&mut stopping) => return,
         };
         if let Err(error) = done {

@@ -24,7 +24,9 @@ pub struct ApiError {
 /// The one table from codes to statuses.
 pub(super) fn status_of(code: ErrorCode) -> StatusCode {
     match code {
-        ErrorCode::InvalidField | ErrorCode::UnknownModel => StatusCode::UNPROCESSABLE_ENTITY,
+        ErrorCode::InvalidField | ErrorCode::UnknownModel | ErrorCode::UnreadableImage => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
         ErrorCode::MalformedBody => StatusCode::BAD_REQUEST,
         ErrorCode::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::UnsupportedContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,

@@ -5,15 +5,16 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use chapan_api::error::ErrorBody;
-use chapan_api::id::ImageId;
-use chapan_api::image::ImageView;
+use chapan_api::id::{FolderId, ImageId};
+use chapan_api::image::{ImageKind, ImageView, limits};
 use chapan_api::page::Page;
+use chapan_api::validation::Checker;
 use serde::Deserialize;
 
 use super::extract::QueryOf;
 use super::{ApiError, ApiResult, AppState};
 use crate::auth::CurrentUser;
-use crate::store::ImageRow;
+use crate::store::{ImageFilter, ImageRow};
 
 /// Which pictures to list.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -27,6 +28,15 @@ pub(super) struct ImagesQuery {
     /// Those in the trash instead of all others.
     #[serde(default)]
     trash: bool,
+    /// Only those with this text in their prompts, in large or small letters.
+    search: Option<String>,
+    /// Only those with a star.
+    #[serde(default)]
+    starred: bool,
+    /// Only those in this folder.
+    folder: Option<FolderId>,
+    /// Only those of this kind; without it all but masks and pictures made again.
+    kind: Option<ImageKind>,
 }
 
 /// How to send a file.
@@ -42,7 +52,7 @@ pub(super) struct FileQuery {
 /// The caller's pictures, newest first.
 #[utoipa::path(
     get, path = "/api/images", tag = "image", params(ImagesQuery),
-    responses((status = OK, body = Page<ImageView>))
+    responses((status = OK, body = Page<ImageView>), (status = UNPROCESSABLE_ENTITY, body = ErrorBody))
 )]
 pub(super) async fn list_images(
     State(app): State<AppState>,
@@ -50,7 +60,19 @@ pub(super) async fn list_images(
     QueryOf(query): QueryOf<ImagesQuery>,
 ) -> ApiResult<Json<Page<ImageView>>> {
     let limit = query.limit.unwrap_or(30).clamp(1, 100);
-    let rows = app.store.images(&user.id, query.cursor.as_deref(), query.trash, limit).await?;
+    let mut check = Checker::new();
+    check.text("search", query.search.as_deref().unwrap_or_default(), limits::SEARCH_CHARS);
+    check.finish().map_err(ApiError::invalid)?;
+    let filter = ImageFilter {
+        before: query.cursor,
+        trash: query.trash,
+        search: query.search,
+        starred: query.starred,
+        folder: query.folder,
+        kind: query.kind,
+        limit,
+    };
+    let rows = app.store.images(&user.id, &filter).await?;
     let last = rows.last().filter(|_| rows.len() == limit as usize);
     let next_cursor = last.map(|row| row.id.to_string());
     Ok(Json(Page { items: rows.into_iter().map(view).collect(), next_cursor }))
@@ -119,8 +141,7 @@ pub(super) async fn show_file(
         return Err(ApiError::internal(format!("the file of image `{id}` is missing")));
     };
     let kind = if query.download { "attachment" } else { "inline" };
-    // Made of our own identifier and numbers only.
-    let name = format!("{kind}; filename=\"chapan-{}-{}.png\"", row.record.seed, row.id);
+    let name = format!("{kind}; filename=\"{}\"", file_name(&row));
     let mut response = bytes.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("image/png"));
@@ -133,17 +154,33 @@ pub(super) async fn show_file(
     Ok(response)
 }
 
+/// A picture's name as a file: of our own identifier and numbers only.
+pub(super) fn file_name(row: &ImageRow) -> String {
+    match &row.record {
+        Some(record) => format!("chapan-{}-{}.png", record.seed, row.id),
+        None => format!("chapan-{}.png", row.id),
+    }
+}
+
 /// The row as readers see it.
 pub(super) fn view(row: ImageRow) -> ImageView {
     ImageView {
         url: format!("/api/images/{}/file", row.id),
         id: row.id,
+        kind: row.kind,
         generation: row.generation,
+        upscale: row.upscale,
+        grid: row.grid,
+        width: row.width,
+        height: row.height,
         record: row.record,
+        imported: row.imported.map(Box::new),
         sha256: row.sha256,
         size_bytes: row.size_bytes,
         duration_ms: row.duration_ms,
         created_at_ms: row.created_at_ms,
+        starred: row.starred,
+        folder: row.folder,
         deleted_at_ms: row.deleted_at_ms,
     }
 }

@@ -7,16 +7,22 @@ mod docs;
 mod downloads;
 mod error;
 mod extract;
+mod folders;
+mod gallery;
 mod generations;
+mod grids;
 mod health;
 mod images;
 mod job_events;
 mod jobs;
 mod lessons;
 mod models;
+mod reproductions;
 mod request_log;
+mod requests;
 mod security;
 mod static_files;
+mod uploads;
 mod users;
 
 use std::any::Any;
@@ -27,7 +33,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use chapan_api::error::ErrorCode;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -44,6 +50,7 @@ use crate::store::Store;
 
 pub use error::{ApiError, ApiResult};
 pub use request_log::REQUEST_ID;
+pub use uploads::DECODED_AT_ONCE;
 
 /// The largest body that a route takes.
 pub const BODY_LIMIT_BYTES: usize = 64 * 1024;
@@ -64,6 +71,8 @@ pub struct App {
     pub events: Arc<Events>,
     /// The way to the workers.
     pub queue: Arc<Queue>,
+    /// Turns for decoding what people bring.
+    pub decoders: Arc<Semaphore>,
     /// Models on their way here.
     pub downloads: Arc<Downloads>,
     /// Turns true when the server stops.
@@ -98,10 +107,16 @@ pub fn router(app: AppState) -> Router {
 
 /// The routes with their descriptions; the test of permissions reads them too.
 fn described_routes() -> OpenApiRouter<AppState> {
+    // The one route that takes more than a few words.
+    let uploads = OpenApiRouter::new()
+        .routes(routes!(uploads::upload_image))
+        .layer(DefaultBodyLimit::max(chapan_api::image::limits::UPLOAD_BYTES));
     OpenApiRouter::with_openapi(Description::openapi())
+        .merge(uploads)
         .routes(routes!(health::show_health))
         .routes(routes!(users::show_me))
         .routes(routes!(models::list_models))
+        .routes(routes!(models::list_loras))
         .routes(routes!(downloads::list_downloads, downloads::create_download))
         .routes(routes!(downloads::stop_download))
         .routes(routes!(downloads::delete_download))
@@ -113,10 +128,19 @@ fn described_routes() -> OpenApiRouter<AppState> {
         .routes(routes!(jobs::show_job))
         .routes(routes!(jobs::cancel_job))
         .routes(routes!(job_events::follow_job))
+        .routes(routes!(grids::create_grid))
+        .routes(routes!(grids::show_grid))
         .routes(routes!(images::list_images))
+        .routes(routes!(gallery::change_images))
+        .routes(routes!(gallery::fetch_images))
+        .routes(routes!(gallery::empty_trash))
         .routes(routes!(images::show_image, images::delete_image))
         .routes(routes!(images::restore_image))
         .routes(routes!(images::show_file))
+        .routes(routes!(reproductions::reproduce_image))
+        .routes(routes!(reproductions::show_reproduction))
+        .routes(routes!(folders::list_folders, folders::create_folder))
+        .routes(routes!(folders::rename_folder, folders::delete_folder))
         .routes(routes!(lessons::show_progress))
         .routes(routes!(lessons::finish_step))
 }

@@ -6,13 +6,14 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chapan_api::error::ErrorBody;
 use chapan_api::id::ModelId;
-use chapan_api::model::{ModelFile, ModelView};
+use chapan_api::model::{LoraView, ModelFile, ModelView};
 use serde::Deserialize;
 
 use super::extract::QueryOf;
 use super::{ApiError, ApiResult, App, AppState};
 use crate::auth::CurrentUser;
 use crate::hub::{Checkpoint, PortableModel};
+use crate::jobs;
 
 /// Which version of a file.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -101,6 +102,21 @@ async fn portable(app: &App, id: ModelId) -> ApiResult<PortableModel> {
     let found = tokio::task::spawn_blocking(move || catalog.portable(&wanted)).await;
     let found = found.map_err(ApiError::internal)?.map_err(ApiError::internal)?;
     found.ok_or_else(|| ApiError::not_found("small model", id))
+}
+
+/// The installed LoRAs, with what their files say of themselves.
+#[utoipa::path(get, path = "/api/loras", tag = "model", responses((status = OK, body = Vec<LoraView>)))]
+pub(super) async fn list_loras(
+    State(app): State<AppState>,
+    _user: CurrentUser,
+) -> ApiResult<Json<Vec<LoraView>>> {
+    installed_loras(&app).await.map(Json)
+}
+
+/// Looks into the files, away from the threads that answer requests.
+pub(super) async fn installed_loras(app: &App) -> ApiResult<Vec<LoraView>> {
+    let catalog = app.catalog.clone();
+    tokio::task::spawn_blocking(move || jobs::installed_loras(&catalog)).await.map_err(ApiError::internal)
 }
 
 fn view(model: Checkpoint, loaded: &[ModelId]) -> ModelView {

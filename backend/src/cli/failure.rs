@@ -3,6 +3,9 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use crate::jobs::DeviceError;
+use crate::server::StartError;
+
 /// Why a command could not do its work. Printed to standard error as `error: fact` and `hint: ...`.
 #[derive(Debug)]
 pub struct Failure {
@@ -51,6 +54,23 @@ impl From<chapan_engine::Error> for Failure {
     fn from(error: chapan_engine::Error) -> Self {
         let status = if matches!(error, chapan_engine::Error::Parameter { .. }) { 2 } else { 1 };
         Self { status, ..Self::from_text(&error.to_string()) }
+    }
+}
+
+/// A name that is no device is a fault of the command line; a device that is not there is one of the machine.
+impl From<DeviceError> for Failure {
+    fn from(error: DeviceError) -> Self {
+        let status = if matches!(error, DeviceError::Unknown(_)) { 2 } else { 1 };
+        Self { status, ..Self::from_text(&error.to_string()) }
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Device(error) => error.into(),
+            other => Self::from_text(&other.to_string()),
+        }
     }
 }
 

@@ -5,10 +5,10 @@ use std::str::FromStr;
 use std::time::Instant;
 
 use chapan_api::generation::SCHEDULERS;
-use chapan_api::image::ImageRecord;
+use chapan_api::image::{ImageRecord, Ingredients};
 use chapan_api::validation::{Checker, Rule};
 use chapan_engine::pipelines::{
-    Flow, Generated, GenerationParams, ProgressEvent, StableDiffusionXl, Variation,
+    Flow, Generated, GenerationParams, ProgressEvent, StableDiffusionXl, Start, Variation,
 };
 use chapan_engine::schedulers::SchedulerName;
 use clap::Args;
@@ -260,6 +260,16 @@ fn record(params: &GenerationParams, installed: &Installed, place: &Place, sha25
         device: place.name.clone(),
         dtype: place.dtype.as_str().to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        ingredients: Ingredients {
+            strength: match &params.start {
+                Start::Noise => None,
+                Start::Picture(start) => Some(start.strength),
+                Start::Masked(start) => Some(start.strength),
+            },
+            variation_seed: params.variation.map(|variation| variation.seed),
+            variation_strength: params.variation.map(|variation| variation.strength),
+            ..Ingredients::default()
+        },
     }
 }
 

@@ -112,8 +112,7 @@ impl ModelOptions {
 
 /// The device of this name and the number format for it.
 pub fn find_place(device: &str, dtype: Option<&str>) -> Result<Place, Failure> {
-    let (name, device, usual) =
-        open_device(device).map_err(|error| Failure::from_text(&error.to_string()))?;
+    let (name, device, usual) = open_device(device).map_err(Failure::from)?;
     let dtype = match dtype {
         None => usual,
         Some("f32") => DType::F32,

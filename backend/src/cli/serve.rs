@@ -55,7 +55,7 @@ pub fn run(arguments: Arguments, environment: &Environment) -> Result<(), Failur
         .map_err(|error| Failure::new(format!("the server cannot start its threads: {error}"), hint))?;
     runtime.block_on(async {
         let started = Server::start(config, Arc::new(SystemClock)).await;
-        let server = started.map_err(|error| Failure::from_text(&error.to_string()))?;
+        let server = started.map_err(Failure::from)?;
         announce(&server.address().to_string());
         if let Err(error) = stop_requested().await {
             tracing::warn!(%error, "signals cannot be heard; stopping");

@@ -135,11 +135,14 @@ mod tests {
         JobView {
             id: JobId::new("j"),
             kind: JobKind::Generation,
-            generation: GenerationId::new("g"),
+            generation: Some(GenerationId::new("g")),
+            upscale: None,
+            grid: None,
             status: JobStatus::Queued,
             position: Some(3),
             progress: None,
             image: None,
+            images: Vec::new(),
             error: None,
             attempt: 0,
             seq,
@@ -161,7 +164,7 @@ mod tests {
         events.publish(&id, JobChange::Started { attempt: 1, at_ms: 2 });
         events.publish(&id, step(1));
         let mut reader = events.subscribe(&id, None).unwrap();
-        events.publish(&id, JobChange::Finished { image: ImageId::new("i"), at_ms: 3 });
+        events.publish(&id, JobChange::Finished { images: vec![ImageId::new("i")], at_ms: 3 });
         let JobChange::Snapshot { job } = &reader.first[0].change else { panic!("{:?}", reader.first) };
         assert_eq!((job.seq, job.status), (9, JobStatus::Running));
         let mut state = JobState::new((**job).clone());

@@ -12,6 +12,7 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use sha2::{Digest, Sha256};
+use tokio::sync::RwLock;
 
 /// A fault of the store of files.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +40,8 @@ pub enum Error {
 #[derive(Clone, Debug)]
 pub struct Blobs {
     store: Arc<dyn ObjectStore>,
+    /// Held while a file is written, and alone while one is removed: none is removed that was just written again.
+    gate: Arc<RwLock<()>>,
 }
 
 impl Blobs {
@@ -46,17 +49,29 @@ impl Blobs {
     pub fn in_folder(folder: &FilePath) -> Result<Self, Error> {
         std::fs::create_dir_all(folder)?;
         let store = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
-        Ok(Self { store: Arc::new(store) })
+        Ok(Self { store: Arc::new(store), gate: Arc::default() })
     }
 
-    /// Keeps some bytes and gives their name. The same bytes twice are one file.
+    /// Keeps some bytes and gives their name. The same bytes twice are one file, which is young again.
     pub async fn put(&self, bytes: Bytes) -> Result<String, Error> {
         let name = hash(&bytes);
         let path = place(&name)?;
-        if self.store.head(&path).await.is_err() {
-            self.store.put(&path, PutPayload::from_bytes(bytes)).await?;
-        }
+        let _writing = self.gate.read().await;
+        self.store.put(&path, PutPayload::from_bytes(bytes)).await?;
         Ok(name)
+    }
+
+    /// Removes a file that was last written before a time. A younger one stays: somebody is about to name it. Says
+    /// whether it is gone.
+    pub async fn remove_written_before(&self, name: &str, before_ms: i64) -> Result<bool, Error> {
+        let path = place(name)?;
+        let _alone = self.gate.write().await;
+        match self.store.head(&path).await {
+            Ok(found) if found.last_modified.timestamp_millis() >= before_ms => Ok(false),
+            Ok(_) => self.store.delete(&path).await.map(|()| true).map_err(Error::from),
+            Err(object_store::Error::NotFound { .. }) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The bytes under a name, verified. `None`: there is no such file.
@@ -100,6 +115,18 @@ mod tests {
         assert!(blobs.get(&"0".repeat(64)).await.unwrap().is_none());
         std::fs::write(folder.path().join("ba").join(&name), "abd").unwrap();
         assert!(matches!(blobs.get(&name).await, Err(Error::Damaged { .. })));
+    }
+
+    #[tokio::test]
+    async fn only_old_files_are_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = Blobs::in_folder(folder.path()).unwrap();
+        let name = blobs.put(Bytes::from_static(b"abc")).await.unwrap();
+        assert!(!blobs.remove_written_before(&name, 0).await.unwrap());
+        assert!(blobs.get(&name).await.unwrap().is_some());
+        assert!(blobs.remove_written_before(&name, i64::MAX).await.unwrap());
+        assert!(blobs.get(&name).await.unwrap().is_none());
+        assert!(blobs.remove_written_before(&name, i64::MAX).await.unwrap(), "gone is gone");
     }
 
     #[tokio::test]

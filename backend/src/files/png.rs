@@ -5,10 +5,9 @@
 //! that is needed to make the picture again. Both are `tEXt` when they are Latin-1 and `iTXt` (UTF-8) when not, because
 //! `tEXt` cannot hold Cyrillic. Never a key or a name of a person.
 
-use chapan_api::image::ImageRecord;
+use chapan_api::image::{ImageRecord, LoraRecord};
+pub use chapan_api::metadata::RECORD_KEYWORD;
 
-/// The keyword of our own record.
-pub const RECORD_KEYWORD: &str = "chapan";
 /// The keyword of the A1111 text.
 pub const PARAMETERS_KEYWORD: &str = "parameters";
 
@@ -67,6 +66,23 @@ pub fn encode_png_with_texts(
     Ok(file)
 }
 
+/// Encodes 8-bit RGB rows, top to bottom, with nothing else: what was brought in, and sheets. Quick rather than small.
+pub fn encode_bare_png(width: u32, height: u32, rgb: &[u8]) -> Result<Vec<u8>, PngError> {
+    let expected = width as usize * height as usize * 3;
+    if rgb.len() != expected {
+        return Err(PngError::WrongSize { width, height, expected, got: rgb.len() });
+    }
+    let mut file = Vec::with_capacity(expected / 2);
+    let mut encoder = png::Encoder::new(&mut file, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_compression(png::Compression::Fast);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(rgb)?;
+    writer.finish()?;
+    Ok(file)
+}
+
 /// Adds a text as `tEXt` if Latin-1 can hold it, else as `iTXt`.
 fn add_text<W: std::io::Write>(
     encoder: &mut png::Encoder<'_, W>,
@@ -84,7 +100,11 @@ fn add_text<W: std::io::Write>(
 
 /// The text that A1111 and its relatives read. What we do not know is left out, never guessed.
 pub fn parameters_text(record: &ImageRecord) -> String {
+    let with = &record.ingredients;
     let mut text = record.prompt.trim().to_owned();
+    for lora in &with.loras {
+        text.push_str(&lora_tag(lora));
+    }
     if let Some(negative) = record.negative_prompt.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
         text.push_str("\nNegative prompt: ");
         text.push_str(negative);
@@ -104,6 +124,14 @@ pub fn parameters_text(record: &ImageRecord) -> String {
             .map(|hash| ("Model hash", hash.to_owned())),
     );
     pairs.push(("Model", record.model.to_string()));
+    let number = |value: Option<f64>| value.map(|value| value.to_string());
+    pairs.extend(number(with.strength).map(|value| ("Denoising strength", value)));
+    pairs.extend(number(with.mask_blur).map(|value| ("Mask blur", value)));
+    pairs.extend(with.variation_seed.map(|seed| ("Variation seed", seed.to_string())));
+    pairs.extend(number(with.variation_strength).map(|value| ("Variation seed strength", value)));
+    if let Some(hashes) = lora_hashes(&with.loras) {
+        pairs.push(("Lora hashes", hashes));
+    }
     // Without this line readers assume noise drawn on a GPU.
     pairs.push(("RNG", "CPU".to_owned()));
     pairs.push(("Version", format!("chapan {}", record.version)));
@@ -111,6 +139,21 @@ pub fn parameters_text(record: &ImageRecord) -> String {
     text.push('\n');
     text.push_str(&pairs.join(", "));
     text.trim_start().to_owned()
+}
+
+/// `<lora:name:weight>`, with the text encoders' weight first when it differs.
+fn lora_tag(lora: &LoraRecord) -> String {
+    match lora.text_encoder_weight {
+        Some(text) => format!(" <lora:{}:{}:{}>", lora.model, text, lora.weight),
+        None => format!(" <lora:{}:{}>", lora.model, lora.weight),
+    }
+}
+
+/// `name: hash, name: hash`, of those whose hash is known.
+fn lora_hashes(loras: &[LoraRecord]) -> Option<String> {
+    let hash = |lora: &LoraRecord| Some(format!("{}: {}", lora.model, lora.sha256.as_ref()?.get(..12)?));
+    let hashes: Vec<String> = loras.iter().filter_map(hash).collect();
+    (!hashes.is_empty()).then(|| hashes.join(", "))
 }
 
 /// A value that contains what separates pairs is written as a JSON string.
@@ -144,6 +187,7 @@ fn sampler_name(scheduler: &str) -> (String, Option<&'static str>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chapan_api::image::Ingredients;
 
     fn record() -> ImageRecord {
         ImageRecord {
@@ -160,6 +204,7 @@ mod tests {
             device: "cpu".into(),
             dtype: "f32".into(),
             version: "0.1.0".into(),
+            ingredients: Ingredients::default(),
         }
     }
 
@@ -182,6 +227,27 @@ mod tests {
             parameters_text(&record()),
             "a man, smiling\nNegative prompt: hat\nSteps: 20, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 5, \
              Seed: 5000000000, Size: 16x8, Model hash: 0123456789, Model: chapan-mini, RNG: CPU, Version: chapan 0.1.0"
+        );
+        let ingredients = Ingredients {
+            strength: Some(0.5),
+            variation_seed: Some(3),
+            variation_strength: Some(0.25),
+            loras: vec![LoraRecord {
+                model: "ink".to_owned().into(),
+                sha256: Some("aabbccddeeff0011".into()),
+                weight: 0.8,
+                text_encoder_weight: Some(0.5),
+            }],
+            ..Ingredients::default()
+        };
+        let rich = parameters_text(&ImageRecord { ingredients, ..record() });
+        assert!(rich.starts_with("a man, smiling <lora:ink:0.5:0.8>\n"), "{rich}");
+        assert!(
+            rich.contains(
+                "Denoising strength: 0.5, Variation seed: 3, Variation seed strength: 0.25, \
+                 Lora hashes: \"ink: aabbccddeeff\", RNG: CPU"
+            ),
+            "{rich}"
         );
         let odd = ImageRecord { model: "a, b: \"c\"".to_owned().into(), model_hash: None, ..record() };
         assert!(parameters_text(&odd).contains(r#"Model: "a, b: \"c\"", RNG"#));

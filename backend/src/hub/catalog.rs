@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use chapan_api::id::ModelId;
 
-use super::Checkpoint;
+use super::{Checkpoint, LoraCandidate, loras};
 
 /// The folders to look in. Looking is cheap, so models that are added or removed are seen without a restart.
 #[derive(Clone, Debug)]
@@ -34,6 +34,11 @@ impl Catalog {
             }
         }
         models
+    }
+
+    /// The files that may be LoRAs.
+    pub fn lora_candidates(&self) -> Vec<LoraCandidate> {
+        loras::candidates(&self.folders)
     }
 
     /// The model with this identifier.

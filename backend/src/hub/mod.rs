@@ -5,11 +5,13 @@
 
 mod catalog;
 mod checkpoint;
+mod loras;
 mod portable;
 pub mod remote;
 mod upscalers;
 
 pub use catalog::Catalog;
 pub use checkpoint::{Checkpoint, Error};
+pub use loras::LoraCandidate;
 pub use portable::PortableModel;
 pub use upscalers::UpscalerFile;

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::device::Crash;
 use super::error::JobError;
-use super::generation::{Made, generate};
+use super::task::{Made, Task};
 use super::worker::Worker;
 use crate::ids;
 use crate::store::{self, Claimed, JobRow, Lease, NewImage, Place};
@@ -79,12 +79,8 @@ impl<'a> Attempt<'a> {
     }
 
     /// Has the device do the work, and meanwhile listens.
-    async fn work(&mut self, shutdown: &mut watch::Receiver<bool>) -> Result<Made, JobError> {
-        let checkpoint = self.checkpoint().await?;
-        let parameters = self.worker.queue.store.generation_parameters(&self.job.generation).await;
-        let parameters = parameters
-            .map_err(|error| JobError::internal("the request could not be read", &error))?
-            .ok_or_else(|| JobError::internal("the request is gone", &"no row"))?;
+    async fn work(&mut self, shutdown: &mut watch::Receiver<bool>) -> Result<Vec<Made>, JobError> {
+        let task = Task::prepare(self.worker, &self.job).await?;
         let (reports, mut inbox) = mpsc::unbounded_channel();
         let stop = self.stop.clone();
         let device = self.worker.device.clone();
@@ -95,7 +91,7 @@ impl<'a> Attempt<'a> {
                 let _unheard = reports.send(progress);
                 if stop.load(Ordering::Relaxed) { Flow::Cancel } else { Flow::Continue }
             };
-            let done = generate(bench, &checkpoint, &parameters, &report);
+            let done = task.run(bench, &report);
             queue.set_loaded(&device, bench.loaded.as_ref().map(|held| held.id.clone()));
             done
         });
@@ -115,18 +111,6 @@ impl<'a> Attempt<'a> {
                 }
             }
         }
-    }
-
-    async fn checkpoint(&self) -> Result<crate::hub::Checkpoint, JobError> {
-        let (catalog, id) = (self.worker.catalog.clone(), self.job.model.clone());
-        let found = tokio::task::spawn_blocking(move || catalog.model(&id)).await;
-        found.ok().flatten().ok_or_else(|| {
-            JobError::fail(
-                ErrorCode::UnknownModel,
-                format!("the model `{}` is not installed any more", self.job.model),
-                "choose another model",
-            )
-        })
     }
 
     /// Publishes all that was reported, and notes the last of it.
@@ -164,36 +148,49 @@ impl<'a> Attempt<'a> {
         JobError::internal("the engine stopped in the middle of this picture", &crash)
     }
 
-    /// Picture first, then its row together with the end of the job: a row never names a file that is not there.
-    async fn succeed(&self, made: Made, duration_ms: u64) -> store::Result<Option<JobChange>> {
-        let size_bytes = made.png.len() as u64;
-        let sha256 = match self.worker.blobs.put(made.png.into()).await {
-            Ok(name) => name,
-            Err(error) => {
-                tracing::error!(job = %self.job.id, %error, "the picture could not be stored");
-                let body = ErrorBody::new(ErrorCode::StorageFull, "the picture could not be stored")
-                    .with_hint("ask whoever runs the server to look at its disk, then try again");
-                self.worker.queue.store.fail(&self.lease, &body).await?;
-                return Ok(Some(JobChange::Failed { error: body, at_ms: self.now_ms() }));
-            }
-        };
-        let image = NewImage {
-            id: ImageId::new(ids::new_id(&*self.worker.clock)),
-            owner: self.job.owner.clone(),
-            generation: self.job.generation.clone(),
-            sha256,
-            size_bytes,
-            record: made.record,
-            duration_ms,
-        };
+    /// Pictures first, then their rows together with the end of the job: a row never names a file that is not there.
+    async fn succeed(&self, made: Vec<Made>, duration_ms: u64) -> store::Result<Option<JobChange>> {
+        let each_ms = duration_ms / made.len().max(1) as u64;
+        let mut images = Vec::with_capacity(made.len());
+        for picture in made {
+            let size_bytes = picture.png.len() as u64;
+            let sha256 = match self.worker.blobs.put(picture.png.into()).await {
+                Ok(name) => name,
+                Err(error) => return self.not_stored(&error).await,
+            };
+            images.push(NewImage {
+                id: ImageId::new(ids::new_id(&*self.worker.clock)),
+                owner: self.job.owner.clone(),
+                kind: picture.kind,
+                subject: Some(self.job.subject.clone()),
+                sha256,
+                size_bytes,
+                width: picture.width,
+                height: picture.height,
+                record: picture.record,
+                imported: None,
+                caption: picture.caption,
+                duration_ms: each_ms,
+            });
+        }
         let mut tries = 1;
         loop {
-            match self.worker.queue.store.succeed(&self.lease, &image).await {
-                Ok(()) => return Ok(Some(JobChange::Finished { image: image.id, at_ms: self.now_ms() })),
+            match self.worker.queue.store.succeed(&self.lease, &images).await {
+                Ok(()) => break,
                 Err(store::Error::Busy(_)) if tries < WRITE_TRIES => tries += 1,
                 Err(error) => return Err(error),
             }
         }
+        let images = images.into_iter().map(|image| image.id).collect();
+        Ok(Some(JobChange::Finished { images, at_ms: self.now_ms() }))
+    }
+
+    async fn not_stored(&self, error: &crate::files::Error) -> store::Result<Option<JobChange>> {
+        tracing::error!(job = %self.job.id, %error, "the picture could not be stored");
+        let body = ErrorBody::new(ErrorCode::StorageFull, "the picture could not be stored")
+            .with_hint("ask whoever runs the server to look at its disk, then try again");
+        self.worker.queue.store.fail(&self.lease, &body).await?;
+        Ok(Some(JobChange::Failed { error: body, at_ms: self.now_ms() }))
     }
 
     /// It stopped because it was told to: by its owner, by the loss of the lease, or by the end of the server.

@@ -3,11 +3,14 @@
 //! The engine computes for seconds without a pause, so it never runs on a thread that answers requests. Work is a closure;
 //! a panic in it is caught and told to whoever waits, and the thread goes on with the next.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
 use chapan_api::id::ModelId;
+use chapan_engine::lora::Lora;
 use chapan_engine::pipelines::StableDiffusionXl;
 use chapan_engine::{DType, Device};
 use tokio::sync::oneshot;
@@ -81,6 +84,8 @@ pub struct Loaded {
     pub sha256: String,
     /// The model.
     pub pipeline: StableDiffusionXl,
+    /// LoRAs that were read for it, by the SHA-256 of their files.
+    pub loras: BTreeMap<String, Arc<Lora>>,
 }
 
 /// The work panicked; the device goes on, without the model that it held.

@@ -1,85 +1,155 @@
-//! The job `generation`: a prompt and its parameters become a picture with its record.
+//! The job `generation`: a prompt and its parameters become pictures with their records.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use chapan_api::generation::CreateGeneration;
-use chapan_api::image::ImageRecord;
+use chapan_api::generation::{CreateGeneration, limits};
+use chapan_api::id::ModelId;
+use chapan_api::image::{ImageKind, ImageRecord, Ingredients};
 use chapan_api::job::{JobPhase, JobProgress};
 use chapan_engine::DType;
-use chapan_engine::pipelines::{Flow, GenerationParams, Picture, ProgressEvent, StableDiffusionXl};
+use chapan_engine::pipelines::{
+    Flow, GenerationParams, Picture, ProgressEvent, StableDiffusionXl, Variation,
+};
+use chapan_engine::prompt::PromptSyntax;
 use chapan_engine::schedulers::SchedulerName;
 
 use super::device::{Bench, Loaded};
 use super::error::JobError;
+use super::loras::put_on;
+use super::meter::Meter;
 use super::preview;
+use super::sources::Sources;
+use super::task::Made;
 use crate::files::png::encode_png;
-use crate::hub::Checkpoint;
+use crate::hub::{Checkpoint, LoraCandidate};
 
-/// What a generation comes to.
-#[derive(Clone, Debug)]
-pub struct Made {
-    /// The PNG, with its record inside.
-    pub png: Vec<u8>,
-    /// How it was made.
+/// All that one request needs, at hand.
+#[derive(Debug)]
+pub(super) struct Drawing {
+    pub checkpoint: Checkpoint,
+    pub parameters: CreateGeneration,
+    pub materials: Materials,
+    /// Whether it is new, or made again.
+    pub kind: ImageKind,
+}
+
+/// What a request needs besides its model, the same for all its pictures.
+#[derive(Debug, Default)]
+pub(super) struct Materials {
+    pub sources: Sources,
+    pub loras: BTreeMap<ModelId, LoraCandidate>,
+}
+
+/// A picture before it is written.
+pub(super) struct Drawn {
+    pub picture: Picture,
     pub record: ImageRecord,
 }
 
-/// Makes one picture. `report` hears how far it is and answers whether to go on; it is called at least once a step.
-pub fn generate(
+impl Drawing {
+    /// Makes all pictures of the request.
+    pub fn run(
+        &self,
+        bench: &mut Bench,
+        report: &dyn Fn(JobProgress) -> Flow,
+    ) -> Result<Vec<Made>, JobError> {
+        let singles = singles(&self.parameters);
+        let mut meter = Meter::new(report, singles.iter().map(|single| single.num_inference_steps));
+        let mut made = Vec::with_capacity(singles.len());
+        for single in singles {
+            let drawn = draw(bench, &self.checkpoint, &single, &self.materials, &meter)?;
+            made.push(drawn.write(self.kind)?);
+            meter.next();
+        }
+        Ok(made)
+    }
+}
+
+/// The request as one for each picture. Seeds count up, as everywhere; with a variation it is the variation's seed that
+/// does, so that all turn around the same first noise.
+pub(super) fn singles(request: &CreateGeneration) -> Vec<CreateGeneration> {
+    let plus = |seed: Option<u64>, index: u32| seed.map(|seed| (seed + u64::from(index)) & limits::MAX_SEED);
+    let varied = request.variation_strength.is_some_and(|strength| strength > 0.0);
+    let single = |index: u32| CreateGeneration {
+        seed: if varied { request.seed } else { plus(request.seed, index) },
+        variation_seed: if varied { plus(request.variation_seed, index) } else { request.variation_seed },
+        num_images_per_prompt: 1,
+        ..request.clone()
+    };
+    (0..request.num_images_per_prompt).map(single).collect()
+}
+
+/// Makes one picture. The meter hears how far it is and answers whether to go on, at least once a step.
+pub(super) fn draw(
     bench: &mut Bench,
     checkpoint: &Checkpoint,
     parameters: &CreateGeneration,
-    report: &dyn Fn(JobProgress) -> Flow,
-) -> Result<Made, JobError> {
-    let steps = parameters.num_inference_steps;
-    let at = |phase| JobProgress { phase, step: 0, total_steps: steps, preview: None };
+    materials: &Materials,
+    meter: &Meter<'_>,
+) -> Result<Drawn, JobError> {
     let scheduler = parameters.scheduler.as_deref().map(SchedulerName::from_str).transpose()?;
+    let variation = parameters
+        .variation_strength
+        .map(|strength| Variation { seed: parameters.variation_seed.unwrap_or_default(), strength });
     let call = GenerationParams {
         prompt: parameters.prompt.clone(),
         negative_prompt: parameters.negative_prompt.clone(),
         width: parameters.width as usize,
         height: parameters.height as usize,
-        num_inference_steps: steps as usize,
+        num_inference_steps: parameters.num_inference_steps as usize,
         guidance_scale: parameters.guidance_scale,
         seed: parameters.seed.unwrap_or_default(),
         scheduler,
+        variation,
+        start: materials.sources.start(parameters),
+        prompt_syntax: if parameters.prompt_weighting { PromptSyntax::Weighted } else { PromptSyntax::Plain },
         ..GenerationParams::default()
     };
-    go_on(report(at(JobPhase::LoadingModel)))?;
+    meter.go_on(JobPhase::LoadingModel)?;
     let dtype = bench.dtype;
     let device = bench.name.clone();
     let model = loaded(bench, checkpoint)?;
-    let mut done = 0;
-    let mut total = steps;
-    let generated = model.pipeline.generate(&call, &mut |event: ProgressEvent<'_>| {
-        let progress = match event {
-            ProgressEvent::Encoding | ProgressEvent::Encoded => at(JobPhase::Encoding),
-            ProgressEvent::Step { index, total: calls, preview, .. } => {
-                (done, total) = (index as u32 + 1, calls as u32);
-                let preview = preview::data_address(&preview);
-                JobProgress { phase: JobPhase::Denoising, step: done, total_steps: total, preview }
-            }
-            ProgressEvent::Decoding => {
-                JobProgress { phase: JobPhase::Decoding, step: done, total_steps: total, preview: None }
-            }
-        };
-        report(progress)
+    let loras = put_on(model, parameters, &materials.loras)?;
+    let generated = model.pipeline.generate(&call, &mut |event: ProgressEvent<'_>| match event {
+        ProgressEvent::Encoding | ProgressEvent::Encoded => meter.report(JobPhase::Encoding),
+        ProgressEvent::Step { index, total, preview, .. } => {
+            meter.step(index as u32 + 1, total as u32, preview::data_address(&preview))
+        }
+        ProgressEvent::Decoding => meter.report(JobPhase::Decoding),
     })?;
-    go_on(report(JobProgress { phase: JobPhase::Saving, step: done, total_steps: total, preview: None }))?;
-    let record = record(checkpoint, parameters, model.sha256.clone(), device, dtype);
-    let png = png(&generated.image, &record)?;
-    Ok(Made { png, record })
+    meter.go_on(JobPhase::Saving)?;
+    let (image, mask_image) = materials.sources.records();
+    let ingredients = Ingredients {
+        strength: parameters.strength.filter(|_| image.is_some()),
+        mask_blur: parameters.mask_blur.filter(|_| mask_image.is_some()),
+        padding_mask_crop: parameters.padding_mask_crop.filter(|_| mask_image.is_some()),
+        masked_content: parameters.masked_content.filter(|_| mask_image.is_some()),
+        image,
+        mask_image,
+        loras,
+        variation_seed: parameters.variation_seed,
+        variation_strength: parameters.variation_strength,
+        prompt_weighting: parameters.prompt_weighting,
+        ..Ingredients::default()
+    };
+    let record = record(checkpoint, parameters, model.sha256.clone(), (device, dtype), ingredients);
+    Ok(Drawn { picture: generated.image, record })
 }
 
-fn go_on(flow: Flow) -> Result<(), JobError> {
-    match flow {
-        Flow::Continue => Ok(()),
-        Flow::Cancel => Err(JobError::Cancelled),
+impl Drawn {
+    /// The picture as PNG, with its record inside.
+    pub fn write(self, kind: ImageKind) -> Result<Made, JobError> {
+        let Picture { width, height, rgb } = self.picture;
+        let (width, height) = (width as u32, height as u32);
+        let png = encode_png(width, height, &rgb, &self.record)
+            .map_err(|error| JobError::internal("the picture could not be written", &error))?;
+        Ok(Made { kind, png, width, height, record: Some(self.record), caption: None })
     }
 }
 
 /// The checkpoint's model, from memory if it is there and still the same on disk.
-fn loaded<'a>(bench: &'a mut Bench, checkpoint: &Checkpoint) -> Result<&'a Loaded, JobError> {
+fn loaded<'a>(bench: &'a mut Bench, checkpoint: &Checkpoint) -> Result<&'a mut Loaded, JobError> {
     let unreadable = |error: crate::hub::Error| JobError::internal("the model cannot be read", &error);
     let sha256 = checkpoint.sha256().map_err(unreadable)?;
     let at_hand = bench.loaded.take().filter(|held| held.id == checkpoint.id && held.sha256 == sha256);
@@ -88,7 +158,7 @@ fn loaded<'a>(bench: &'a mut Bench, checkpoint: &Checkpoint) -> Result<&'a Loade
     } else {
         tracing::info!(model = %checkpoint.id, "loading");
         let pipeline = StableDiffusionXl::load(&checkpoint.folder, &bench.device, bench.dtype)?;
-        Loaded { id: checkpoint.id.clone(), sha256, pipeline }
+        Loaded { id: checkpoint.id.clone(), sha256, pipeline, loras: BTreeMap::new() }
     };
     Ok(bench.loaded.insert(held))
 }
@@ -97,8 +167,8 @@ fn record(
     checkpoint: &Checkpoint,
     parameters: &CreateGeneration,
     model_hash: String,
-    device: String,
-    dtype: DType,
+    (device, dtype): (String, DType),
+    ingredients: Ingredients,
 ) -> ImageRecord {
     ImageRecord {
         prompt: parameters.prompt.clone(),
@@ -114,10 +184,32 @@ fn record(
         device,
         dtype: dtype.as_str().to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        ingredients,
     }
 }
 
-fn png(picture: &Picture, record: &ImageRecord) -> Result<Vec<u8>, JobError> {
-    encode_png(picture.width as u32, picture.height as u32, &picture.rgb, record)
-        .map_err(|error| JobError::internal("the picture could not be written", &error))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_count_up_and_so_do_those_of_variations() {
+        let request = CreateGeneration {
+            seed: Some(limits::MAX_SEED),
+            num_images_per_prompt: 3,
+            ..CreateGeneration::default()
+        };
+        let seeds = |request: &CreateGeneration| -> Vec<_> {
+            singles(request).iter().map(|single| (single.seed.unwrap(), single.variation_seed)).collect()
+        };
+        assert_eq!(seeds(&request), [(limits::MAX_SEED, None), (0, None), (1, None)]);
+        let varied = CreateGeneration {
+            seed: Some(5),
+            variation_seed: Some(8),
+            variation_strength: Some(0.1),
+            ..request
+        };
+        assert_eq!(seeds(&varied), [(5, Some(8)), (5, Some(9)), (5, Some(10))]);
+        assert!(singles(&varied).iter().all(|single| single.num_images_per_prompt == 1));
+    }
 }

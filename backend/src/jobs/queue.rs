@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chapan_api::id::{JobId, ModelId, UserId};
-use chapan_api::job::{JobChange, JobKind, JobStatus, JobView};
+use chapan_api::job::{JobChange, JobStatus, JobView};
 use tokio::sync::Notify;
 
 use crate::events::Events;
-use crate::store::{self, Cancelled, JobRow, NewGeneration, Store};
+use crate::store::{self, Cancelled, JobRow, NewJob, Store};
 
 /// The way to the workers. Every change is committed first and told to listeners after.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Queue {
         }
         let order = store.queue_order().await?;
         for job in store.queued_jobs().await? {
-            events.open(job.view(position_in(&order, &job.id)));
+            events.open(job.view(position_in(&order, &job.id), Vec::new()));
         }
         let queue =
             Self { store, events, bell: Notify::new(), running: Mutex::default(), loaded: Mutex::default() };
@@ -40,28 +40,14 @@ impl Queue {
         Ok(queue)
     }
 
-    /// Accepts a generation: once this returns, it will be done or its failure explained, whatever happens to the server.
-    pub async fn enqueue_generation(&self, new: &NewGeneration) -> store::Result<JobView> {
+    /// Accepts work: once this returns, it will be done or its failure explained, whatever happens to the server.
+    pub async fn enqueue(&self, new: &NewJob) -> store::Result<JobView> {
         // Live before it is committed: a worker may claim it, and even end it, before the next line runs.
-        self.events.open(JobView {
-            id: new.job.clone(),
-            kind: JobKind::Generation,
-            generation: new.id.clone(),
-            status: JobStatus::Queued,
-            position: None,
-            progress: None,
-            image: None,
-            error: None,
-            attempt: 0,
-            seq: 0,
-            created_at_ms: new.created_at_ms,
-            started_at_ms: None,
-            finished_at_ms: None,
-        });
-        let job = match self.store.enqueue_generation(new).await {
+        self.events.open(new.view());
+        let job = match self.store.enqueue(new).await {
             Ok(job) => job,
             Err(error) => {
-                self.events.close(&new.job);
+                self.events.close(&new.id);
                 return Err(error);
             }
         };
@@ -90,15 +76,26 @@ impl Queue {
     /// The live state of a job, which knows more than its row.
     pub async fn newest(&self, job: &JobRow) -> store::Result<JobView> {
         if job.status.is_final() {
-            return Ok(job.view(None));
+            return self.ended(job).await;
         }
         if let Some(view) = self.events.view(&job.id) {
             return Ok(view);
         }
         // It ended, or was accepted, a moment ago: the row is newer than what was read before.
         let job = self.store.job(&job.owner, &job.id).await?.unwrap_or_else(|| job.clone());
+        if job.status.is_final() {
+            return self.ended(&job).await;
+        }
         let order = self.store.queue_order().await?;
-        Ok(job.view(position_in(&order, &job.id)))
+        Ok(job.view(position_in(&order, &job.id), Vec::new()))
+    }
+
+    async fn ended(&self, job: &JobRow) -> store::Result<JobView> {
+        let images = match job.status {
+            JobStatus::Succeeded => self.store.images_of_job(&job.id).await?,
+            _ => Vec::new(),
+        };
+        Ok(job.view(None, images.into_iter().map(|image| image.id).collect()))
     }
 
     /// Stops a job: a waiting one at once, a running one at its next step. `None`: this owner has no such job.
@@ -109,7 +106,7 @@ impl Queue {
                 let at_ms = job.finished_at_ms.unwrap_or_default();
                 self.events.publish(id, JobChange::Cancelled { at_ms });
                 self.announce_positions().await;
-                Ok(Some(job.view(None)))
+                Ok(Some(job.view(None, Vec::new())))
             }
             Cancelled::Requested(job) => {
                 if let Some(stop) = self.running().get(id) {

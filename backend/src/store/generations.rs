@@ -1,32 +1,13 @@
-//! Generations: what was asked for, with its job and its picture.
+//! Generations: what was asked for, with its job and its pictures.
 
 use chapan_api::generation::CreateGeneration;
-use chapan_api::id::{GenerationId, JobId, ModelId, UserId};
+use chapan_api::id::{GenerationId, ImageId, JobId, UserId};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::images::{ImageRow, image_columns};
-use super::jobs::{JobRow, from_json, job_columns, returning_job, to_json};
-use super::{Error, Result, Store};
-
-/// A generation to be queued.
-#[derive(Clone, Debug)]
-pub struct NewGeneration {
-    /// The generation.
-    pub id: GenerationId,
-    /// Its job.
-    pub job: JobId,
-    /// Who asks.
-    pub owner: UserId,
-    /// The model that was chosen.
-    pub model: ModelId,
-    /// What is asked for, with model and seed filled in.
-    pub parameters: CreateGeneration,
-    /// When it was asked for.
-    pub created_at_ms: i64,
-    /// How many jobs the owner may have in the queue.
-    pub most_waiting: u32,
-}
+use super::jobs::{JobRow, from_json, job_columns};
+use super::{Result, Store};
 
 /// A generation, as stored.
 #[derive(Clone, Debug)]
@@ -35,78 +16,56 @@ pub struct GenerationRow {
     pub id: GenerationId,
     /// What was asked for.
     pub parameters: CreateGeneration,
+    /// The picture that it makes again, if it does.
+    pub reproduces: Option<ImageId>,
     /// Its job.
     pub job: JobRow,
-    /// Its picture.
-    pub image: Option<ImageRow>,
+    /// Its pictures, in order.
+    pub images: Vec<ImageRow>,
     /// When it was asked for.
     pub created_at_ms: i64,
 }
 
-impl Store {
-    /// Stores a generation and queues its job: both or neither.
-    pub async fn enqueue_generation(&self, new: &NewGeneration) -> Result<JobRow> {
-        let mut tx = self.write().await?;
-        let waiting: i64 = sqlx::query_scalar(
-            "SELECT COUNT(*) FROM jobs WHERE owner_id = $1 AND state IN ('queued', 'running')",
-        )
-        .bind(new.owner.as_str())
-        .fetch_one(&mut *tx)
-        .await?;
-        if waiting >= i64::from(new.most_waiting) {
-            return Err(Error::QueueFull { waiting: waiting as u32 });
-        }
-        sqlx::query(
-            "INSERT INTO generations (id, owner_id, parameters, created_at_ms) VALUES ($1, $2, $3, $4)",
-        )
-        .bind(new.id.as_str())
-        .bind(new.owner.as_str())
-        .bind(to_json(&new.parameters))
-        .bind(new.created_at_ms)
-        .execute(&mut *tx)
-        .await?;
-        let row = sqlx::query(concat!(
-            "INSERT INTO jobs (id, owner_id, kind, subject_id, model, state, total_steps, created_at_ms) \
-             VALUES ($1, $2, 'generation', $3, $4, 'queued', $5, $6) ",
-            returning_job!()
-        ))
-        .bind(new.job.as_str())
-        .bind(new.owner.as_str())
-        .bind(new.id.as_str())
-        .bind(new.model.as_str())
-        .bind(i64::from(new.parameters.num_inference_steps))
-        .bind(new.created_at_ms)
-        .fetch_one(&mut *tx)
-        .await?;
-        tx.commit().await?;
-        JobRow::read(&row)
-    }
+/// The last time that a picture was made again.
+#[derive(Clone, Debug)]
+pub struct ReproductionRow {
+    /// The job that makes it.
+    pub job: JobRow,
+    /// The second picture, once it is made.
+    pub again: Option<ImageRow>,
+}
 
-    /// What a job was asked to make.
-    pub async fn generation_parameters(&self, id: &GenerationId) -> Result<Option<CreateGeneration>> {
-        let text: Option<String> = sqlx::query_scalar("SELECT parameters FROM generations WHERE id = $1")
+impl Store {
+    /// What a job was asked to make, and the picture that it makes again, if it does.
+    pub async fn generation_request(
+        &self,
+        id: &GenerationId,
+    ) -> Result<Option<(CreateGeneration, Option<ImageId>)>> {
+        let row = sqlx::query("SELECT parameters, reproduces FROM generations WHERE id = $1")
             .bind(id.as_str())
             .fetch_optional(&self.reader)
             .await?;
-        text.map(|text| from_json("parameters", id.as_str(), &text)).transpose()
+        let Some(row) = row else { return Ok(None) };
+        let text: String = row.try_get("parameters")?;
+        let reproduces: Option<String> = row.try_get("reproduces")?;
+        Ok(Some((from_json("parameters", id.as_str(), &text)?, reproduces.map(ImageId::new))))
     }
 
     /// A generation of this owner.
     pub async fn generation(&self, owner: &UserId, id: &GenerationId) -> Result<Option<GenerationRow>> {
         let sql = concat!(
-            "SELECT g.parameters, g.created_at_ms AS asked_at_ms, ",
+            "SELECT g.parameters, g.reproduces, g.created_at_ms AS asked_at_ms, ",
             job_columns!(),
             ", ",
             image_columns!(),
             " FROM generations g JOIN jobs j ON j.subject_id = g.id LEFT JOIN images i ON i.job_id = j.id \
-             WHERE g.owner_id = $1 AND g.id = $2"
+             WHERE g.owner_id = $1 AND g.id = $2 ORDER BY i.place"
         );
-        let row =
-            sqlx::query(sql).bind(owner.as_str()).bind(id.as_str()).fetch_optional(&self.reader).await?;
-        row.as_ref().map(GenerationRow::read).transpose()
+        let rows = sqlx::query(sql).bind(owner.as_str()).bind(id.as_str()).fetch_all(&self.reader).await?;
+        Ok(grouped(&rows)?.pop())
     }
 
-    /// Generations of this owner, newest first, older than `before`.
+    /// Generations of this owner, newest first, older than `before`. Those that only make a picture again are left out.
     pub async fn generations(
         &self,
         owner: &UserId,
@@ -114,12 +73,13 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<GenerationRow>> {
         let sql = concat!(
-            "SELECT g.parameters, g.created_at_ms AS asked_at_ms, ",
+            "SELECT g.parameters, g.reproduces, g.created_at_ms AS asked_at_ms, ",
             job_columns!(),
             ", ",
             image_columns!(),
-            " FROM generations g JOIN jobs j ON j.subject_id = g.id LEFT JOIN images i ON i.job_id = j.id \
-             WHERE g.owner_id = $1 AND ($2 = '' OR g.id < $2) ORDER BY g.id DESC LIMIT $3"
+            " FROM (SELECT * FROM generations WHERE owner_id = $1 AND ($2 = '' OR id < $2) AND reproduces IS NULL \
+             ORDER BY id DESC LIMIT $3) g JOIN jobs j ON j.subject_id = g.id LEFT JOIN images i ON i.job_id = j.id \
+             ORDER BY g.id DESC, i.place"
         );
         let rows = sqlx::query(sql)
             .bind(owner.as_str())
@@ -127,20 +87,46 @@ impl Store {
             .bind(i64::from(limit))
             .fetch_all(&self.reader)
             .await?;
-        rows.iter().map(GenerationRow::read).collect()
+        grouped(&rows)
+    }
+
+    /// The last time that this owner's picture was made again.
+    pub async fn reproduction(&self, owner: &UserId, image: &ImageId) -> Result<Option<ReproductionRow>> {
+        let id: Option<String> = sqlx::query_scalar(
+            "SELECT j.id FROM generations g JOIN jobs j ON j.subject_id = g.id \
+             WHERE g.owner_id = $1 AND g.reproduces = $2 ORDER BY g.id DESC LIMIT 1",
+        )
+        .bind(owner.as_str())
+        .bind(image.as_str())
+        .fetch_optional(&self.reader)
+        .await?;
+        let Some(id) = id.map(JobId::new) else { return Ok(None) };
+        let Some(job) = self.job(owner, &id).await? else { return Ok(None) };
+        let again = self.images_of_job(&id).await?.into_iter().next();
+        Ok(Some(ReproductionRow { job, again }))
     }
 }
 
-impl GenerationRow {
-    fn read(row: &SqliteRow) -> Result<Self> {
+/// One generation for each run of rows of the same job.
+fn grouped(rows: &[SqliteRow]) -> Result<Vec<GenerationRow>> {
+    let mut generations: Vec<GenerationRow> = Vec::new();
+    for row in rows {
         let job = JobRow::read(row)?;
-        let parameters: String = row.try_get("parameters")?;
-        Ok(Self {
-            id: job.generation.clone(),
-            parameters: from_json("parameters", job.generation.as_str(), &parameters)?,
-            image: ImageRow::read_optional(row)?,
-            created_at_ms: row.try_get("asked_at_ms")?,
-            job,
-        })
+        if generations.last().is_none_or(|last| last.job.id != job.id) {
+            let parameters: String = row.try_get("parameters")?;
+            let id = GenerationId::new(job.subject.as_str());
+            generations.push(GenerationRow {
+                parameters: from_json("parameters", id.as_str(), &parameters)?,
+                reproduces: row.try_get::<Option<String>, _>("reproduces")?.map(ImageId::new),
+                created_at_ms: row.try_get("asked_at_ms")?,
+                images: Vec::new(),
+                id,
+                job,
+            });
+        }
+        if let (Some(last), Some(image)) = (generations.last_mut(), ImageRow::read_optional(row)?) {
+            last.images.push(image);
+        }
     }
+    Ok(generations)
 }

@@ -4,7 +4,7 @@
 //! conditional on the token: a worker that was slow, suspended or cut off can never overwrite a newer attempt.
 
 use chapan_api::error::ErrorBody;
-use chapan_api::id::{GenerationId, ImageId, JobId, ModelId, UserId};
+use chapan_api::id::{GenerationId, GridId, ImageId, JobId, ModelId, UpscaleId, UserId};
 use chapan_api::job::{JobKind, JobPhase, JobProgress, JobStatus, JobView};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -35,6 +35,60 @@ macro_rules! returning_job {
 }
 pub(super) use returning_job;
 
+/// The request that a job answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// Pictures from a prompt.
+    Generation(GenerationId),
+    /// A larger copy.
+    Upscale(UpscaleId),
+    /// A grid of pictures.
+    Grid(GridId),
+}
+
+impl Subject {
+    /// The kind of work.
+    pub fn kind(&self) -> JobKind {
+        match self {
+            Self::Generation(_) => JobKind::Generation,
+            Self::Upscale(_) => JobKind::Upscale,
+            Self::Grid(_) => JobKind::Grid,
+        }
+    }
+
+    /// The text of its identifier.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Generation(id) => id.as_str(),
+            Self::Upscale(id) => id.as_str(),
+            Self::Grid(id) => id.as_str(),
+        }
+    }
+
+    /// The generation, if it is one.
+    pub fn generation(&self) -> Option<&GenerationId> {
+        if let Self::Generation(id) = self { Some(id) } else { None }
+    }
+
+    /// The request for a larger copy, if it is one.
+    pub fn upscale(&self) -> Option<&UpscaleId> {
+        if let Self::Upscale(id) = self { Some(id) } else { None }
+    }
+
+    /// The grid, if it is one.
+    pub fn grid(&self) -> Option<&GridId> {
+        if let Self::Grid(id) = self { Some(id) } else { None }
+    }
+
+    fn read(kind: JobKind, id: String) -> Self {
+        match kind {
+            JobKind::Generation => Self::Generation(GenerationId::new(id)),
+            JobKind::Upscale => Self::Upscale(UpscaleId::new(id)),
+            JobKind::Grid => Self::Grid(GridId::new(id)),
+        }
+    }
+}
+
 /// A job, as stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobRow {
@@ -42,8 +96,8 @@ pub struct JobRow {
     pub id: JobId,
     /// Whose it is.
     pub owner: UserId,
-    /// The generation that it makes.
-    pub generation: GenerationId,
+    /// The request that it answers.
+    pub subject: Subject,
     /// The model that it needs.
     pub model: ModelId,
     /// Where it stands.
@@ -58,7 +112,7 @@ pub struct JobRow {
     pub total_steps: u32,
     /// Number of the last event that this row covers.
     pub seq: u64,
-    /// The picture, when it succeeded.
+    /// The first picture, when it succeeded.
     pub image: Option<ImageId>,
     /// Why it failed.
     pub error: Option<ErrorBody>,
@@ -100,8 +154,8 @@ pub enum Cancelled {
 }
 
 impl JobRow {
-    /// The job as readers see it; the place in the queue is known elsewhere.
-    pub fn view(&self, position: Option<u32>) -> JobView {
+    /// The job as readers see it; its place in the queue and its pictures are known elsewhere.
+    pub fn view(&self, position: Option<u32>, images: Vec<ImageId>) -> JobView {
         let running = self.status == JobStatus::Running;
         let progress = self.place.filter(|_| running).map(|place| JobProgress {
             phase: place.phase,
@@ -111,12 +165,15 @@ impl JobRow {
         });
         JobView {
             id: self.id.clone(),
-            kind: JobKind::Generation,
-            generation: self.generation.clone(),
+            kind: self.subject.kind(),
+            generation: self.subject.generation().cloned(),
+            upscale: self.subject.upscale().cloned(),
+            grid: self.subject.grid().cloned(),
             status: self.status,
             position: position.filter(|_| self.status == JobStatus::Queued),
             progress,
             image: self.image.clone(),
+            images,
             error: self.error.clone(),
             attempt: self.attempt,
             seq: self.seq,
@@ -132,10 +189,11 @@ impl JobRow {
         let phase: Option<String> = row.try_get("phase")?;
         let phase: Option<JobPhase> = phase.map(|word| from_word("phase", &id, &word)).transpose()?;
         let state: String = row.try_get("state")?;
+        let kind: String = row.try_get("kind")?;
         let step = row.try_get::<i64, _>("step")? as u32;
         Ok(Self {
             owner: UserId::new(row.try_get::<String, _>("owner_id")?),
-            generation: GenerationId::new(row.try_get::<String, _>("subject_id")?),
+            subject: Subject::read(from_word("kind", &id, &kind)?, row.try_get("subject_id")?),
             model: ModelId::new(row.try_get::<String, _>("model")?),
             status: from_word("state", &id, &state)?,
             attempt: row.try_get::<i64, _>("attempts")? as u32,
@@ -216,8 +274,8 @@ impl Store {
         }
     }
 
-    /// Ends the job with its picture: both or neither, and only for the holder of the lease.
-    pub async fn succeed(&self, lease: &Lease, image: &NewImage) -> Result<()> {
+    /// Ends the job with its pictures: all or nothing, and only for the holder of the lease.
+    pub async fn succeed(&self, lease: &Lease, images: &[NewImage]) -> Result<()> {
         let now = self.now_ms();
         let mut tx = self.write().await?;
         let done = sqlx::query(
@@ -226,7 +284,7 @@ impl Store {
         )
         .bind(lease.job.as_str())
         .bind(lease.token)
-        .bind(image.id.as_str())
+        .bind(images.first().map(|image| image.id.as_str()))
         .bind(now)
         .bind(SEQ_HEADROOM)
         .execute(&mut *tx)
@@ -234,7 +292,9 @@ impl Store {
         if done.rows_affected() == 0 {
             return Err(lease.lost());
         }
-        image.insert(&mut tx, &lease.job, now).await?;
+        for (place, image) in images.iter().enumerate() {
+            image.insert(&mut tx, Some(&lease.job), place, now).await?;
+        }
         tx.commit().await?;
         Ok(())
     }

@@ -4,14 +4,19 @@
 //! another through a pool of one connection, so nobody in this process ever sees "database is locked"; readers have
 //! their own. The SQL keeps to what PostgreSQL takes as well. This room knows nothing of HTTP, of the engine or of files.
 
+mod enqueue;
 mod error;
+mod gallery;
 mod generations;
+mod grids;
 mod images;
 mod jobs;
 mod lessons;
 mod queue;
 mod sessions;
+mod upscales;
 mod users;
+mod weights;
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -26,20 +31,26 @@ use sqlx::sqlite::{
 
 use crate::clock::Clock;
 
+pub use enqueue::{NewJob, NewRequest};
 pub use error::Error;
-pub use generations::{GenerationRow, NewGeneration};
-pub use images::{ImageRow, NewImage};
-pub use jobs::{Cancelled, JobRow, Lease, Place};
+pub use gallery::Named;
+pub use generations::{GenerationRow, ReproductionRow};
+pub use grids::GridRow;
+pub use images::{ImageFilter, ImageRow, NewImage};
+pub use jobs::{Cancelled, JobRow, Lease, Place, Subject};
 pub use queue::{Claim, Claimed, Lost, MAX_LOSSES, MAX_LOSSES_IN_ONE_PLACE};
 pub use sessions::SessionStore;
+pub use upscales::UpscaleRow;
 pub use users::UserRow;
 
 /// This room's result.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// The embedded migrations: version, name, text. A migration that was ever released is never changed.
-const MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "first light", include_str!("../../migrations/0001_first_light.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "first light", include_str!("../../migrations/0001_first_light.sql")),
+    (2, "studio", include_str!("../../migrations/0002_studio.sql")),
+];
 
 /// The database of one data folder.
 #[derive(Clone)]
@@ -62,7 +73,9 @@ impl Store {
         let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
         migrator().run(&writer).await?;
         let reader = SqlitePoolOptions::new().max_connections(4).connect_with(options).await?;
-        Ok(Self { reader, writer, clock })
+        let store = Self { reader, writer, clock };
+        store.complete_old_images().await?;
+        Ok(store)
     }
 
     /// Closes the connections and folds the write-ahead log into the database file.

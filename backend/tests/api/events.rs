@@ -128,7 +128,7 @@ async fn whoever_comes_back_after_a_restart_gets_a_newer_state() {
     studio.app.events.close(&job.id);
     assert!(stream.next().await.is_some(), "the row's word at the end of the old stream");
     for lost in studio.app.store.recover().await.unwrap() {
-        studio.app.events.open(lost.view(Some(0)));
+        studio.app.events.open(lost.view(Some(0), Vec::new()));
     }
     let mut back = Stream::open(&caller, &job.id, Some(state.view.seq)).await;
     let event = back.next().await.unwrap();

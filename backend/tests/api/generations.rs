@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use chapan_api::error::ErrorCode;
 use chapan_api::generation::GenerationView;
+use chapan_api::image::ImageKind;
 use chapan_api::job::{JobStatus, JobView};
 use chapan_api::page::Page;
 use serde_json::json;
@@ -19,7 +20,7 @@ async fn a_request_is_accepted_with_its_job_and_place() {
     assert_eq!((first.status, first.position), (JobStatus::Queued, Some(0)));
     assert_eq!((second.status, second.position), (JobStatus::Queued, Some(1)));
 
-    let path = format!("/api/generations/{}", first.generation);
+    let path = format!("/api/generations/{}", first.generation.clone().unwrap());
     let view: GenerationView = json_of(caller.get(&path).await, StatusCode::OK).await;
     assert_eq!(view.job.id, first.id);
     assert!(view.parameters.seed.is_some(), "the server chose a seed and says which");
@@ -32,7 +33,7 @@ async fn a_list_is_read_in_pages() {
     let caller = studio.local();
     let mut asked = Vec::new();
     for _ in 0..5 {
-        asked.push(caller.ask().await.generation);
+        asked.push(caller.ask().await.generation.unwrap());
     }
     asked.reverse();
     let mut seen = Vec::new();
@@ -51,7 +52,7 @@ async fn what_belongs_to_another_does_not_exist() {
     let studio = Studio::new().await;
     let job = studio.someone("ana").await.ask().await;
     let ben = studio.someone("ben").await;
-    let path = format!("/api/generations/{}", job.generation);
+    let path = format!("/api/generations/{}", job.generation.unwrap());
     let body = refusal(ben.get(&path).await, StatusCode::NOT_FOUND).await;
     assert_eq!(body.code, ErrorCode::NotFound);
     let page: Page<GenerationView> = json_of(ben.get("/api/generations").await, StatusCode::OK).await;
@@ -130,4 +131,24 @@ async fn without_a_model_the_hint_says_where_to_put_one() {
         refusal(studio.local().post("/api/generations", &body).await, StatusCode::UNPROCESSABLE_ENTITY).await;
     assert_eq!(refused.code, ErrorCode::UnknownModel);
     assert!(refused.hint.unwrap().contains("models"));
+}
+
+#[tokio::test]
+async fn several_pictures_of_one_request_come_together_and_in_order() {
+    let studio = Studio::new().await;
+    let caller = studio.local();
+    let mut body = small();
+    body["num_images_per_prompt"] = json!(3);
+    let job: JobView = json_of(caller.post("/api/generations", &body).await, StatusCode::ACCEPTED).await;
+    let claimed = studio.claim().await.unwrap();
+    assert_eq!(claimed.job.total_steps, 6);
+    let made = [b"1", b"2", b"3"].map(|bytes| (ImageKind::Made, bytes.as_slice()));
+    let ids = studio.finish_all(&claimed, &made).await;
+    let path = format!("/api/generations/{}", job.generation.unwrap());
+    let view: GenerationView = json_of(caller.get(&path).await, StatusCode::OK).await;
+    assert_eq!(view.images.iter().map(|image| image.id.clone()).collect::<Vec<_>>(), ids);
+    assert_eq!(view.image.map(|image| image.id), Some(ids[0].clone()), "the first is still the picture");
+    assert_eq!((view.job.image, view.job.images), (Some(ids[0].clone()), ids.clone()));
+    let page: Page<GenerationView> = json_of(caller.get("/api/generations").await, StatusCode::OK).await;
+    assert_eq!((page.items.len(), page.items[0].images.len()), (1, 3));
 }

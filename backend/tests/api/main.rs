@@ -6,15 +6,20 @@
 
 mod downloads;
 mod events;
+mod gallery;
 mod generations;
+mod grids;
 mod hub;
 mod images;
 mod jobs;
 mod lessons;
+mod migration;
 mod models;
 mod queue;
+mod reproductions;
 mod security;
 mod server;
 mod static_files;
 mod support;
+mod uploads;
 mod users;

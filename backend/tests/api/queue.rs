@@ -5,12 +5,13 @@ use std::sync::Arc;
 use chapan::clock::{Clock, ManualClock};
 use chapan::ids::new_id;
 use chapan::store::{
-    Cancelled, Claim, Claimed, Error, MAX_LOSSES, MAX_LOSSES_IN_ONE_PLACE, NewGeneration, NewImage, Place,
-    Store, UserRow,
+    Cancelled, Claim, Claimed, Error, ImageFilter, MAX_LOSSES, MAX_LOSSES_IN_ONE_PLACE, NewImage, NewJob,
+    NewRequest, Place, Store, UserRow,
 };
 use chapan_api::error::{ErrorBody, ErrorCode};
 use chapan_api::generation::CreateGeneration;
 use chapan_api::id::{GenerationId, ImageId, JobId, ModelId, UserId};
+use chapan_api::image::ImageKind;
 use chapan_api::job::{JobPhase, JobStatus};
 use tempfile::TempDir;
 
@@ -37,17 +38,11 @@ impl Rows {
     }
 
     async fn ask(&self, owner: &str, model: &str) -> JobId {
-        let new = NewGeneration {
-            id: GenerationId::new(new_id(&*self.clock)),
-            job: JobId::new(new_id(&*self.clock)),
-            owner: UserId::new(owner),
-            model: ModelId::new(model),
-            parameters: CreateGeneration { prompt: owner.to_owned(), ..Default::default() },
-            created_at_ms: self.clock.now_ms(),
-            most_waiting: 5,
-        };
+        let (id, job) = (new_id(&*self.clock), new_id(&*self.clock));
+        let mut new = generation(&id, &job, owner, model);
+        new.created_at_ms = self.clock.now_ms();
         self.clock.advance(1);
-        self.store.enqueue_generation(&new).await.unwrap().id
+        self.store.enqueue(&new).await.unwrap().id
     }
 
     async fn claim_with(&self, loaded: Option<&str>) -> Option<Claimed> {
@@ -68,12 +63,35 @@ impl Rows {
         NewImage {
             id: ImageId::new(new_id(&*self.clock)),
             owner: claimed.job.owner.clone(),
-            generation: claimed.job.generation.clone(),
+            kind: ImageKind::Made,
+            subject: Some(claimed.job.subject.clone()),
             sha256: "0".repeat(64),
             size_bytes: 1,
-            record: record(),
+            width: 64,
+            height: 64,
+            record: Some(record()),
+            imported: None,
+            caption: None,
             duration_ms: 1,
         }
+    }
+}
+
+/// A request of five at most.
+fn generation(id: &str, job: &str, owner: &str, model: &str) -> NewJob {
+    let parameters = CreateGeneration { prompt: owner.to_owned(), ..Default::default() };
+    NewJob {
+        id: JobId::new(job),
+        owner: UserId::new(owner),
+        model: ModelId::new(model),
+        request: NewRequest::Generation {
+            id: GenerationId::new(id),
+            parameters: Box::new(parameters),
+            reproduces: None,
+        },
+        total_steps: 20,
+        created_at_ms: 0,
+        most_waiting: 5,
     }
 }
 
@@ -126,18 +144,10 @@ async fn one_person_cannot_fill_the_queue() {
     for _ in 0..5 {
         rows.ask("ana", "m").await;
     }
-    let sixth = NewGeneration {
-        id: GenerationId::new("g"),
-        job: JobId::new("j"),
-        owner: UserId::new("ana"),
-        model: ModelId::new("m"),
-        parameters: CreateGeneration::default(),
-        created_at_ms: 0,
-        most_waiting: 5,
-    };
-    let refused = rows.store.enqueue_generation(&sixth).await;
+    let refused = rows.store.enqueue(&generation("g", "j", "ana", "m")).await;
     assert!(matches!(refused, Err(Error::QueueFull { waiting: 5 })), "{refused:?}");
-    assert!(rows.store.generation_parameters(&sixth.id).await.unwrap().is_none(), "and no row is left over");
+    let left = rows.store.generation_request(&GenerationId::new("g")).await.unwrap();
+    assert!(left.is_none(), "and no row is left over");
     rows.ask("ben", "m").await;
 }
 
@@ -155,16 +165,17 @@ async fn a_worker_that_was_cut_off_cannot_write_any_more() {
     let error = ErrorBody::new(ErrorCode::Internal, "late");
     assert!(is_lost(&rows.store.record_progress(&slow.lease, denoising(3), 0).await));
     assert!(is_lost(&rows.store.renew_lease(&slow.lease, 0).await));
-    assert!(is_lost(&rows.store.succeed(&slow.lease, &rows.image(&slow)).await));
+    assert!(is_lost(&rows.store.succeed(&slow.lease, &[rows.image(&slow)]).await));
     assert!(is_lost(&rows.store.fail(&slow.lease, &error).await));
     assert!(is_lost(&rows.store.finish_cancelled(&slow.lease).await));
     assert!(is_lost(&rows.store.release(&slow.lease).await));
     assert_eq!(rows.status("ana", &slow.job.id).await, JobStatus::Running, "the newer attempt goes on");
 
     let image = rows.image(&quick);
-    rows.store.succeed(&quick.lease, &image).await.unwrap();
-    assert!(is_lost(&rows.store.succeed(&quick.lease, &rows.image(&quick)).await), "a job completes once");
-    let images = rows.store.images(&UserId::new("ana"), None, false, 10).await.unwrap();
+    rows.store.succeed(&quick.lease, &[image.clone()]).await.unwrap();
+    assert!(is_lost(&rows.store.succeed(&quick.lease, &[rows.image(&quick)]).await), "a job completes once");
+    let filter = ImageFilter { limit: 10, ..ImageFilter::default() };
+    let images = rows.store.images(&UserId::new("ana"), &filter).await.unwrap();
     assert_eq!(images.iter().map(|row| row.id.clone()).collect::<Vec<_>>(), [image.id]);
 }
 
@@ -208,7 +219,7 @@ async fn after_a_restart_the_job_waits_again_and_its_events_count_on() {
     let lost = store.recover().await.unwrap();
     assert_eq!((lost[0].id.clone(), lost[0].status), (job.clone(), JobStatus::Queued));
     assert!(lost[0].seq > before.job.seq + 1000, "no reader has seen a later number");
-    assert!(is_lost(&store.succeed(&before.lease, &rows.image(&before)).await), "a zombie stays dead");
+    assert!(is_lost(&store.succeed(&before.lease, &[rows.image(&before)]).await), "a zombie stays dead");
     assert_eq!(store.integrity().await.unwrap(), "ok");
 }
 
@@ -226,7 +237,7 @@ async fn a_job_that_takes_its_worker_with_it_goes_behind_and_in_the_end_fails() 
     assert_eq!(lose().await.status, JobStatus::Queued);
     let behind = rows.claim().await;
     assert_eq!(behind.job.id, good, "the others of its owner go first");
-    rows.store.succeed(&behind.lease, &rows.image(&behind)).await.unwrap();
+    rows.store.succeed(&behind.lease, &[rows.image(&behind)]).await.unwrap();
     for loss in 2..=MAX_LOSSES_IN_ONE_PLACE {
         let expected = if loss == MAX_LOSSES_IN_ONE_PLACE { JobStatus::Failed } else { JobStatus::Queued };
         assert_eq!(lose().await.status, expected, "loss {loss}");
@@ -266,16 +277,8 @@ async fn many_at_once_get_what_the_limit_allows_and_each_job_is_claimed_once() {
     for index in 0..40 {
         let rows = rows.clone();
         asking.spawn(async move {
-            let new = NewGeneration {
-                id: GenerationId::new(format!("g{index}")),
-                job: JobId::new(format!("j{index}")),
-                owner: UserId::new("ana"),
-                model: ModelId::new("m"),
-                parameters: CreateGeneration::default(),
-                created_at_ms: 0,
-                most_waiting: 5,
-            };
-            rows.store.enqueue_generation(&new).await.is_ok()
+            let new = generation(&format!("g{index}"), &format!("j{index}"), "ana", "m");
+            rows.store.enqueue(&new).await.is_ok()
         });
     }
     let accepted = asking.join_all().await.into_iter().filter(|&ok| ok).count();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{Request, Response, StatusCode, header};
-use chapan::api::{App, router};
+use chapan::api::{App, DECODED_AT_ONCE, router};
 use chapan::auth;
 use chapan::clock::{Clock, ManualClock};
 use chapan::config::ServerConfig;
@@ -18,14 +18,14 @@ use chapan::jobs::{Downloads, Queue};
 use chapan::store::{Claim, Claimed, NewImage, SessionStore, Store, UserRow};
 use chapan_api::error::ErrorBody;
 use chapan_api::id::{ImageId, ModelId, UserId};
-use chapan_api::image::ImageRecord;
+use chapan_api::image::{ImageKind, ImageRecord, ImageView, Ingredients};
 use chapan_api::job::JobView;
 use chapan_api::user::Role;
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tower::ServiceExt;
 use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store::SessionStore as _;
@@ -90,6 +90,7 @@ impl Studio {
             store,
             events,
             queue,
+            decoders: Arc::new(Semaphore::new(DECODED_AT_ONCE)),
             stopping,
         });
         Self { router: router(app.clone()), app, clock, stop, _folder: folder }
@@ -128,19 +129,68 @@ impl Studio {
 
     /// Ends a claimed job with a picture of these bytes, as a worker would.
     pub async fn finish(&self, claimed: &Claimed, bytes: &'static [u8]) -> ImageId {
+        self.finish_with(claimed, bytes, "a man").await
+    }
+
+    /// The same with a prompt of its own.
+    pub async fn finish_with(&self, claimed: &Claimed, bytes: &'static [u8], prompt: &str) -> ImageId {
         let image = NewImage {
-            id: ImageId::new(format!("image-of-{}", claimed.job.id)),
+            record: Some(ImageRecord { prompt: prompt.to_owned(), ..record() }),
+            ..self.new_image(claimed, 0, ImageKind::Made, bytes).await
+        };
+        self.end_with(claimed, &[image]).await.remove(0)
+    }
+
+    /// The same with several pictures.
+    pub async fn finish_all(
+        &self,
+        claimed: &Claimed,
+        pictures: &[(ImageKind, &'static [u8])],
+    ) -> Vec<ImageId> {
+        let mut images = Vec::new();
+        for (place, (kind, bytes)) in pictures.iter().enumerate() {
+            images.push(self.new_image(claimed, place, *kind, bytes).await);
+        }
+        self.end_with(claimed, &images).await
+    }
+
+    /// A picture of the local user that nothing is known about.
+    pub async fn bare_image(&self, bytes: &'static [u8]) -> ImageId {
+        self.local().ask().await;
+        let claimed = self.claim().await.unwrap();
+        let image = NewImage { record: None, ..self.new_image(&claimed, 0, ImageKind::Made, bytes).await };
+        self.end_with(&claimed, &[image]).await.remove(0)
+    }
+
+    async fn new_image(
+        &self,
+        claimed: &Claimed,
+        place: usize,
+        kind: ImageKind,
+        bytes: &'static [u8],
+    ) -> NewImage {
+        NewImage {
+            id: ImageId::new(format!("image-{place}-of-{}", claimed.job.id)),
             owner: claimed.job.owner.clone(),
-            generation: claimed.job.generation.clone(),
+            kind,
+            subject: Some(claimed.job.subject.clone()),
             sha256: self.app.blobs.put(Bytes::from_static(bytes)).await.unwrap(),
             size_bytes: bytes.len() as u64,
-            record: record(),
+            width: 64,
+            height: 64,
+            record: Some(record()),
+            imported: None,
+            caption: None,
             duration_ms: 5,
-        };
-        self.app.store.succeed(&claimed.lease, &image).await.unwrap();
-        let change = chapan_api::job::JobChange::Finished { image: image.id.clone(), at_ms: 1 };
+        }
+    }
+
+    async fn end_with(&self, claimed: &Claimed, images: &[NewImage]) -> Vec<ImageId> {
+        self.app.store.succeed(&claimed.lease, images).await.unwrap();
+        let ids: Vec<ImageId> = images.iter().map(|image| image.id.clone()).collect();
+        let change = chapan_api::job::JobChange::Finished { images: ids.clone(), at_ms: 1 };
         self.app.events.publish(&claimed.job.id, change);
-        image.id
+        ids
     }
 }
 
@@ -159,6 +209,7 @@ pub fn record() -> ImageRecord {
         device: "cpu".to_owned(),
         dtype: "f32".to_owned(),
         version: "0".to_owned(),
+        ingredients: Ingredients::default(),
     }
 }
 
@@ -200,6 +251,17 @@ impl Caller {
     pub async fn post(&self, path: &str, body: &Value) -> Response<Body> {
         let request = Request::post(path).header(header::CONTENT_TYPE, "application/json");
         self.send(request.body(Body::from(body.to_string())).unwrap()).await
+    }
+
+    pub async fn put(&self, path: &str, body: &Value) -> Response<Body> {
+        let request = Request::put(path).header(header::CONTENT_TYPE, "application/json");
+        self.send(request.body(Body::from(body.to_string())).unwrap()).await
+    }
+
+    /// Brings a picture in.
+    pub async fn upload(&self, bytes: Vec<u8>) -> ImageView {
+        let request = Request::post("/api/images").header(header::CONTENT_TYPE, "image/png");
+        json_of(self.send(request.body(Body::from(bytes)).unwrap()).await, StatusCode::CREATED).await
     }
 
     /// Asks for a small picture and gives its job.

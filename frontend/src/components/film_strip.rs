@@ -5,7 +5,7 @@ use leptos::{ev::KeyboardEvent, prelude::*};
 use leptos_router::components::A;
 use wasm_bindgen::JsCast;
 
-use super::{icon::icon, progress};
+use super::{icon::icon, progress, record::title};
 use crate::{
     i18n::{t_string, use_i18n},
     state::{
@@ -45,14 +45,15 @@ pub fn FilmStrip(
                     {
                         let place = format!("image={}", image.id);
                         let here = place.clone();
+                        let (label, tip) = (title(&image), title(&image));
                         view! {
                             <li>
                                 <a
                                     class="frame"
                                     href=format!("/studio?{place}")
                                     aria-current=move || (shown.get() == here).then_some("true")
-                                    aria-label=image.record.prompt.clone()
-                                    title=image.record.prompt.clone()
+                                    aria-label=move || label(i18n)
+                                    title=move || tip(i18n)
                                 >
                                     <img src=image.url.clone() alt="" loading="lazy" decoding="async" />
                                 </a>

@@ -13,7 +13,7 @@ pub fn part(view: &JobView) -> f64 {
             let steps = f64::from(progress.step) / f64::from(progress.total_steps);
             match progress.phase {
                 JobPhase::LoadingModel | JobPhase::Encoding => 0.02,
-                JobPhase::Denoising => 0.02 + 0.94 * steps,
+                JobPhase::Denoising | JobPhase::Upscaling => 0.02 + 0.94 * steps,
                 JobPhase::Decoding => 0.97,
                 JobPhase::Saving => 0.99,
             }
@@ -36,6 +36,10 @@ pub fn words(i18n: Language, view: &JobView) -> String {
                 JobPhase::Encoding => t_string!(i18n, studio.encoding).to_owned(),
                 JobPhase::Denoising => {
                     t_string!(i18n, studio.step_of, step = progress.step, total = progress.total_steps)
+                        .clone()
+                }
+                JobPhase::Upscaling => {
+                    t_string!(i18n, studio.enlarging, step = progress.step, total = progress.total_steps)
                         .clone()
                 }
                 JobPhase::Decoding => t_string!(i18n, studio.decoding).to_owned(),

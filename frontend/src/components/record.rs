@@ -6,19 +6,35 @@ use leptos_router::{NavigateOptions, components::A, hooks::use_navigate};
 
 use super::{copy_button::CopyButton, icon::icon};
 use crate::{
-    i18n::{Says, code, t_string, use_i18n},
+    i18n::{Language, Says, code, t_string, use_i18n},
     pages::studio::schedulers,
-    state::{draft::Draft, pictures::file_name, toast::Toasts},
+    state::{
+        draft::Draft,
+        pictures::{file_name, file_name_of},
+        toast::Toasts,
+    },
 };
 
-/// The full record of a picture.
+/// What a picture shows, in words: its prompt, or where it came from.
+pub fn title(image: &ImageView) -> impl Fn(Language) -> String + Clone + Send + use<> {
+    let prompt = image.prompt().to_owned();
+    move |i18n| {
+        if prompt.is_empty() { t_string!(i18n, gallery.brought_in).to_owned() } else { prompt.clone() }
+    }
+}
+
+/// The full record of a picture, if there is one.
 #[component]
 pub fn Record(
     /// The picture.
     image: ImageView,
 ) -> impl IntoView {
+    image.record.clone().map(|record| view! { <Made image record /> })
+}
+
+#[component]
+fn Made(image: ImageView, record: ImageRecord) -> impl IntoView {
     let i18n = use_i18n();
-    let record = image.record;
     let seed = record.seed.to_string();
     let command = command(&record);
     let seconds = format!("{:.1}", image.duration_ms as f64 / 1000.0);
@@ -108,22 +124,26 @@ pub fn PictureActions(
     let draft = expect_context::<Draft>();
     let toasts = expect_context::<Toasts>();
     let navigate = use_navigate();
-    let name = file_name(&image.record);
+    let name = file_name(&image);
     let url = image.url.clone();
     let open = format!("/studio?image={}", image.id);
     let compare = format!("/compare?first={}", image.id);
     let look = format!("/microscope?image={}", image.id);
-    let record = image.record;
-    let take = move |_| {
-        draft.take(&record);
-        toasts.tell(t_string!(i18n, gallery.settings_taken));
-        navigate(&open, NavigateOptions::default());
-    };
+    let settings = image.record.map(|record| {
+        let take = move |_| {
+            draft.take(&record);
+            toasts.tell(t_string!(i18n, gallery.settings_taken));
+            navigate(&open, NavigateOptions::default());
+        };
+        view! {
+            <button type="button" class="btn" on:click=take>
+                {icon("sliders")}
+                {move || t_string!(i18n, gallery.use_settings)}
+            </button>
+        }
+    });
     view! {
-        <button type="button" class="btn" on:click=take>
-            {icon("sliders")}
-            {move || t_string!(i18n, gallery.use_settings)}
-        </button>
+        {settings}
         <A
             href=compare
             attr:class="btn-icon"
@@ -173,7 +193,7 @@ fn command(record: &ImageRecord) -> String {
     words.push(format!("--guidance-scale {}", record.guidance_scale));
     words.push(format!("--width {} --height {}", record.width, record.height));
     words.push(format!("--scheduler {}", record.scheduler));
-    words.push(format!("--output {}", file_name(record)));
+    words.push(format!("--output {}", file_name_of(record)));
     words.join(" ")
 }
 

@@ -78,8 +78,14 @@ pub fn refusal(i18n: Language, body: &ErrorBody) -> Words {
         return Words::new(sentence(&body.message), sentence(body.hint.as_deref().unwrap_or_default()));
     }
     let (fact, hint) = match body.code {
-        ErrorCode::InvalidField | ErrorCode::MalformedBody | ErrorCode::UnsupportedContentType => {
+        ErrorCode::InvalidField | ErrorCode::MalformedBody => {
             (t_string!(i18n, errors.malformed), t_string!(i18n, errors.malformed_hint))
+        }
+        ErrorCode::UnsupportedContentType => {
+            (t_string!(i18n, errors.kind), t_string!(i18n, errors.kind_hint))
+        }
+        ErrorCode::UnreadableImage => {
+            (t_string!(i18n, errors.unreadable_image), t_string!(i18n, errors.unreadable_image_hint))
         }
         ErrorCode::BodyTooLarge => {
             (t_string!(i18n, errors.too_large), t_string!(i18n, errors.too_large_hint))
@@ -133,6 +139,29 @@ pub fn fault(i18n: Language, fault: &FieldError) -> Words {
         Rule::ControlCharacter { got } => Words::new(
             t_string!(i18n, errors.control_character, got = got),
             t_string!(i18n, errors.control_character_hint),
+        ),
+        Rule::Needs { other } => Words::new(
+            t_string!(i18n, errors.needs, other = other),
+            t_string!(i18n, errors.needs_hint, other = other),
+        ),
+        Rule::TooMany { max, got } => Words::new(
+            t_string!(i18n, errors.too_many_items, got = got, max = max),
+            t_string!(i18n, errors.too_many_items_hint, max = max),
+        ),
+        Rule::Absent { got } => {
+            Words::new(t_string!(i18n, errors.absent, got = got), t_string!(i18n, errors.absent_hint))
+        }
+        Rule::WrongKind { expected, got } => Words::new(
+            t_string!(i18n, errors.wrong_kind, got = got),
+            t_string!(i18n, errors.wrong_kind_hint, expected = expected),
+        ),
+        Rule::OtherSize { expected, got } => Words::new(
+            t_string!(i18n, errors.other_size, got = got, expected = expected),
+            t_string!(i18n, errors.other_size_hint, expected = expected),
+        ),
+        Rule::NotFound { got } => Words::new(
+            t_string!(i18n, errors.text_not_found, got = got),
+            t_string!(i18n, errors.text_not_found_hint),
         ),
     }
 }

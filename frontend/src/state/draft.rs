@@ -116,6 +116,7 @@ impl Draft {
             width: record.width,
             height: record.height,
             scheduler: Some(record.scheduler.clone()),
+            ..CreateGeneration::default()
         });
         self.seed_fixed.set(true);
     }
@@ -140,6 +141,7 @@ impl Draft {
             width: self.width.get() as u32,
             height: self.height.get() as u32,
             scheduler: text(self.scheduler),
+            ..CreateGeneration::default()
         }
     }
 

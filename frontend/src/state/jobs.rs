@@ -150,15 +150,17 @@ impl Jobs {
             });
             list.insert(place, job.clone());
         });
-        if job.asked.with_untracked(Option::is_none) {
+        if job.asked.with_untracked(Option::is_none)
+            && let Some(generation) = view.generation.clone()
+        {
             let asked = job.asked.clone();
             spawn_local(async move {
-                if let Ok(generation) = api::generation::get(&view.generation).await {
+                if let Ok(generation) = api::generation::get(&generation).await {
                     asked.set(Some(generation.parameters));
                 }
             });
         }
-        if let Some(image) = job.state.with_untracked(|state| state.view.image.clone()) {
+        for image in job.state.with_untracked(|state| state.view.images.clone()) {
             self.bring(image);
         }
         job
@@ -207,13 +209,13 @@ impl Jobs {
             Applied::Ignored => {}
             Applied::NeedsSnapshot => self.look_at(job.id.clone()),
             Applied::Changed => {
-                let (ended, image) = (state.view.status.is_final(), state.view.image.clone());
+                let (ended, images) = (state.view.status.is_final(), state.view.images.clone());
                 job.state.set(state);
                 if was_active && ended {
                     self.streams.update_value(|streams| {
                         streams.remove(&job.id);
                     });
-                    if let Some(image) = image {
+                    for image in images {
                         self.bring(image);
                     }
                     self.look_at_the_rest();

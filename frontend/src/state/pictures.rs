@@ -147,7 +147,12 @@ impl Pictures {
 }
 
 /// The name under which a picture is saved: what it shows and the seed that makes it again.
-pub fn file_name(record: &ImageRecord) -> String {
+pub fn file_name(image: &ImageView) -> String {
+    image.record.as_ref().map_or_else(|| format!("chapan-{}.png", image.id), file_name_of)
+}
+
+/// The same for a picture that may not be made yet.
+pub fn file_name_of(record: &ImageRecord) -> String {
     let words: String = record
         .prompt
         .chars()

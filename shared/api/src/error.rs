@@ -17,6 +17,8 @@ pub enum ErrorCode {
     BodyTooLarge,
     /// The body is of another content type than the route takes.
     UnsupportedContentType,
+    /// The file is damaged, or a picture of a form that is not taken.
+    UnreadableImage,
     /// Nobody is signed in.
     Unauthenticated,
     /// The user may not do this.

@@ -47,8 +47,14 @@ ids! {
     DownloadId,
     /// One request for pictures and what came of it.
     GenerationId,
+    /// One request for a larger copy of a picture.
+    UpscaleId,
+    /// One request for a grid of pictures.
+    GridId,
     /// A stored picture.
     ImageId,
+    /// A folder of the gallery.
+    FolderId,
     /// An installed model: the name of its folder.
     ModelId,
 }

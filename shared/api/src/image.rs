@@ -1,8 +1,114 @@
-//! The noun `image`: a stored picture and the record of how it was made.
+//! The noun `image`: a stored picture, where it came from, and the record of how it was made.
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{GenerationId, ImageId, ModelId};
+use crate::generation::{CreateGeneration, MaskedContent, UseLora};
+use crate::id::{FolderId, GenerationId, GridId, ImageId, ModelId, UpscaleId};
+use crate::metadata::Imported;
+use crate::validation::{Checker, FieldError, Rule};
+
+/// Ranges of requests about pictures.
+pub mod limits {
+    /// Largest file that can be uploaded.
+    pub const UPLOAD_BYTES: usize = 32 << 20;
+    /// Most pictures of one request that changes or downloads several.
+    pub const BATCH: u64 = 500;
+    /// Longest text to search for.
+    pub const SEARCH_CHARS: u64 = 200;
+}
+
+/// Where a picture came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ImageKind {
+    /// A generation made it.
+    Made,
+    /// It was brought in.
+    Upload,
+    /// It was brought in, or drawn, as a mask. Masks are not listed unless asked for.
+    Mask,
+    /// A larger copy of another.
+    Upscale,
+    /// The labelled sheet of a grid.
+    Grid,
+    /// Made again, to see whether the same comes out. Not listed unless asked for.
+    Again,
+}
+
+/// A picture that went into another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SourceRecord {
+    /// The picture, on the server that made this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<ImageId>,
+    /// SHA-256 of its file, hexadecimal.
+    pub sha256: String,
+}
+
+/// A LoRA that was applied.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LoraRecord {
+    /// Its id.
+    pub model: ModelId,
+    /// SHA-256 of its file, hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Strength in the denoiser.
+    pub weight: f64,
+    /// Strength in the text encoders, when it differed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text_encoder_weight: Option<f64>,
+}
+
+/// What went into a picture besides prompt, model and noise. All of it may be absent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Ingredients {
+    /// The picture it started from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<SourceRecord>,
+    /// How far it went from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strength: Option<f64>,
+    /// Where it was repainted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask_image: Option<SourceRecord>,
+    /// Radius of the mask's soft edge in pixels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask_blur: Option<f64>,
+    /// Pixels around the masked area, when only that was worked on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub padding_mask_crop: Option<u32>,
+    /// What stood under the mask at the beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub masked_content: Option<MaskedContent>,
+    /// LoRAs that were applied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub loras: Vec<LoraRecord>,
+    /// Seed of the noise towards which the first was turned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variation_seed: Option<u64>,
+    /// How far it was turned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variation_strength: Option<f64>,
+    /// Whether weights were read in the prompts.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub prompt_weighting: bool,
+    /// How often it was enlarged, when it is a larger copy of `image`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<u32>,
+    /// Version of the engine's numbers, where it differs from the studio's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
 
 /// How a picture was made: everything that is needed to make it again. Travels in the PNG under `chapan`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +142,49 @@ pub struct ImageRecord {
     pub dtype: String,
     /// Version of the studio.
     pub version: String,
+    /// What went in besides.
+    #[serde(flatten)]
+    pub ingredients: Ingredients,
+}
+
+impl ImageRecord {
+    /// The request that makes this picture, and no other, again.
+    pub fn request(&self) -> CreateGeneration {
+        let with = &self.ingredients;
+        let id = |source: &Option<SourceRecord>| source.as_ref().and_then(|source| source.id.clone());
+        let image = id(&with.image);
+        let mask_image = id(&with.mask_image).filter(|_| image.is_some());
+        let (has_image, has_mask) = (image.is_some(), mask_image.is_some());
+        CreateGeneration {
+            prompt: self.prompt.clone(),
+            negative_prompt: self.negative_prompt.clone(),
+            model: Some(self.model.clone()),
+            seed: Some(self.seed),
+            num_inference_steps: self.num_inference_steps,
+            guidance_scale: self.guidance_scale,
+            width: self.width,
+            height: self.height,
+            scheduler: Some(self.scheduler.clone()),
+            image,
+            strength: with.strength.filter(|_| has_image),
+            mask_image,
+            mask_blur: with.mask_blur.filter(|_| has_mask),
+            padding_mask_crop: with.padding_mask_crop.filter(|_| has_mask),
+            masked_content: with.masked_content.filter(|_| has_mask),
+            loras: with.loras.iter().map(LoraRecord::again).collect(),
+            num_images_per_prompt: 1,
+            variation_seed: with.variation_seed,
+            variation_strength: with.variation_strength,
+            prompt_weighting: with.prompt_weighting,
+        }
+    }
+}
+
+impl LoraRecord {
+    fn again(&self) -> UseLora {
+        let text_encoder_weight = self.text_encoder_weight;
+        UseLora { model: self.model.clone(), weight: self.weight, text_encoder_weight }
+    }
 }
 
 /// A stored picture.
@@ -44,12 +193,29 @@ pub struct ImageRecord {
 pub struct ImageView {
     /// The picture.
     pub id: ImageId,
+    /// Where it came from.
+    pub kind: ImageKind,
     /// The generation that made it.
-    pub generation: GenerationId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<GenerationId>,
+    /// The request for a larger copy that made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upscale: Option<UpscaleId>,
+    /// The grid that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grid: Option<GridId>,
     /// Address of the PNG.
     pub url: String,
-    /// How it was made.
-    pub record: ImageRecord,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// How it was made, when it was made here, or its file says so in our own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<ImageRecord>,
+    /// What the file that was brought in says about its making.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<Box<Imported>>,
     /// SHA-256 of the PNG, hexadecimal.
     pub sha256: String,
     /// Size of the PNG.
@@ -58,7 +224,139 @@ pub struct ImageView {
     pub duration_ms: u64,
     /// When it was made, in milliseconds since 1970 UTC.
     pub created_at_ms: i64,
+    /// Whether it has a star.
+    #[serde(default)]
+    pub starred: bool,
+    /// The folder that it lies in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<FolderId>,
     /// When it was put into the trash, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_at_ms: Option<i64>,
+}
+
+impl ImageView {
+    /// The words that say what is in it: its prompt, or nothing.
+    pub fn prompt(&self) -> &str {
+        let made = self.record.as_ref().map(|record| record.prompt.as_str());
+        let imported = || self.imported.as_ref().map(|imported| imported.parameters.prompt.as_str());
+        made.or_else(imported).unwrap_or_default()
+    }
+}
+
+/// What to do with several pictures: `POST /api/images/batch`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ChangeImages {
+    /// The pictures, at most [`limits::BATCH`].
+    pub images: Vec<ImageId>,
+    /// What to do.
+    pub change: ImageChange,
+}
+
+/// One change of pictures.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ImageChange {
+    /// Put them into the trash.
+    Delete,
+    /// Take them out of the trash.
+    Restore,
+    /// Give or take the star.
+    Star(bool),
+    /// Put them into a folder; none takes them out.
+    Move(Option<FolderId>),
+}
+
+impl ChangeImages {
+    /// Checks every field and reports all faults at once.
+    pub fn validate(&self) -> Result<(), Vec<FieldError>> {
+        let mut check = Checker::new();
+        if self.images.is_empty() {
+            check.fault("images", Rule::Required);
+        }
+        check.count("images", self.images.len(), limits::BATCH);
+        check.finish()
+    }
+}
+
+/// What became of a change of several pictures.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ChangedImages {
+    /// Those that are now as was asked.
+    pub changed: Vec<ImageId>,
+    /// Those that do not exist, or are not yours.
+    pub missing: Vec<ImageId>,
+}
+
+/// What was removed for good.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct EmptiedTrash {
+    /// How many pictures.
+    pub removed: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A record as the first version wrote it.
+    const FIRST: &str = r#"{"prompt":"a man","model":"chapan-mini","seed":7,"num_inference_steps":2,"guidance_scale":5.0,
+        "width":64,"height":64,"scheduler":"euler","device":"cpu","dtype":"f32","version":"0.1.0"}"#;
+
+    #[test]
+    fn old_records_are_read_and_new_ones_come_back() {
+        let mut record: ImageRecord = serde_json::from_str(FIRST).unwrap();
+        assert_eq!(record.ingredients, Ingredients::default());
+        record.ingredients.strength = Some(0.5);
+        record.ingredients.loras = vec![LoraRecord {
+            model: ModelId::new("ink"),
+            sha256: None,
+            weight: 0.8,
+            text_encoder_weight: None,
+        }];
+        let json = serde_json::to_string(&record).unwrap();
+        assert!(json.contains(r#""strength":0.5"#), "{json}");
+        assert_eq!(serde_json::from_str::<ImageRecord>(&json).unwrap(), record);
+    }
+
+    #[test]
+    fn a_record_becomes_a_request_that_is_accepted() {
+        let mut record: ImageRecord = serde_json::from_str(FIRST).unwrap();
+        assert_eq!(record.request().validate(), Ok(()));
+        record.ingredients = Ingredients {
+            image: Some(SourceRecord { id: Some(ImageId::new("a")), sha256: String::new() }),
+            strength: Some(0.5),
+            mask_image: Some(SourceRecord { id: Some(ImageId::new("b")), sha256: String::new() }),
+            mask_blur: Some(2.0),
+            masked_content: Some(MaskedContent::Noise),
+            variation_seed: Some(1),
+            variation_strength: Some(0.2),
+            ..Ingredients::default()
+        };
+        assert_eq!(record.request().validate(), Ok(()));
+        record.ingredients.image = None;
+        assert_eq!(
+            record.request().validate(),
+            Ok(()),
+            "what cannot be named is left out, with all that needs it"
+        );
+    }
+
+    #[test]
+    fn changes_are_plain_words() {
+        let change = |json: &str| serde_json::from_str::<ImageChange>(json).unwrap();
+        assert_eq!(change(r#""delete""#), ImageChange::Delete);
+        assert_eq!(change(r#"{"star": true}"#), ImageChange::Star(true));
+        assert_eq!(change(r#"{"move": null}"#), ImageChange::Move(None));
+        assert_eq!(change(r#"{"move": "f"}"#), ImageChange::Move(Some(FolderId::new("f"))));
+        let many = ChangeImages { images: vec![ImageId::new("i"); 501], change: ImageChange::Delete };
+        assert_eq!(many.validate().unwrap_err()[0].field, "images");
+        let none = ChangeImages { images: Vec::new(), change: ImageChange::Delete };
+        assert_eq!(none.validate().unwrap_err()[0].rule, Rule::Required);
+    }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::ErrorBody;
-use crate::id::{GenerationId, ImageId, JobId};
+use crate::id::{GenerationId, GridId, ImageId, JobId, UpscaleId};
 
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -34,8 +34,12 @@ impl JobStatus {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum JobKind {
-    /// Makes a picture.
+    /// Makes pictures from a prompt.
     Generation,
+    /// Makes a larger copy of a picture.
+    Upscale,
+    /// Makes a grid of pictures.
+    Grid,
 }
 
 /// What a running job is doing.
@@ -51,6 +55,8 @@ pub enum JobPhase {
     Denoising,
     /// Turning latents into pixels.
     Decoding,
+    /// Making a larger copy, tile by tile.
+    Upscaling,
     /// Writing the picture.
     Saving,
 }
@@ -78,8 +84,15 @@ pub struct JobView {
     pub id: JobId,
     /// What kind of work it is.
     pub kind: JobKind,
-    /// The generation that it makes.
-    pub generation: GenerationId,
+    /// The generation that it makes; only of kind `generation`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<GenerationId>,
+    /// The larger copy that it makes; only of kind `upscale`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upscale: Option<UpscaleId>,
+    /// The grid that it makes; only of kind `grid`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grid: Option<GridId>,
     /// Where it stands.
     pub status: JobStatus,
     /// How many jobs run before it, `0` when it is next; only while queued.
@@ -88,9 +101,12 @@ pub struct JobView {
     /// How far it is; only while running.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<JobProgress>,
-    /// Its picture; only when it succeeded.
+    /// Its picture, the first when there are several, the sheet of a grid; only when it succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<ImageId>,
+    /// All its pictures, in order; only when it succeeded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<ImageId>,
     /// Why it failed; only when it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorBody>,
@@ -153,8 +169,8 @@ pub enum JobChange {
     },
     /// Done.
     Finished {
-        /// The picture.
-        image: ImageId,
+        /// Its pictures, in order; at least one.
+        images: Vec<ImageId>,
         /// When.
         at_ms: i64,
     },
@@ -253,8 +269,9 @@ impl JobState {
                 view.position = Some(*position);
                 view.progress = None;
             }
-            JobChange::Finished { image, at_ms } => {
-                view.image = Some(image.clone());
+            JobChange::Finished { images, at_ms } => {
+                view.image = images.first().cloned();
+                view.images.clone_from(images);
                 view.end(JobStatus::Succeeded, *at_ms);
             }
             JobChange::Failed { error, at_ms } => {
@@ -283,11 +300,14 @@ mod tests {
         JobState::new(JobView {
             id: JobId::new("j"),
             kind: JobKind::Generation,
-            generation: GenerationId::new("g"),
+            generation: Some(GenerationId::new("g")),
+            upscale: None,
+            grid: None,
             status: JobStatus::Queued,
             position: Some(2),
             progress: None,
             image: None,
+            images: Vec::new(),
             error: None,
             attempt: 0,
             seq: 0,
@@ -316,13 +336,13 @@ mod tests {
             JobChange::Started { attempt: 1, at_ms: 5 },
             step(1, Some("data:a")),
             step(2, None),
-            JobChange::Finished { image: ImageId::new("i"), at_ms: 9 },
+            JobChange::Finished { images: vec![ImageId::new("i"), ImageId::new("k")], at_ms: 9 },
         ];
         for (i, change) in life.into_iter().enumerate() {
             assert_eq!(state.apply(&event(i as u64 + 1, change)), Applied::Changed);
         }
         assert_eq!(state.view.status, JobStatus::Succeeded);
-        assert_eq!(state.view.image, Some(ImageId::new("i")));
+        assert_eq!((state.view.image.clone(), state.view.images.len()), (Some(ImageId::new("i")), 2));
         assert_eq!(state.apply(&event(6, JobChange::Cancelled { at_ms: 10 })), Applied::Ignored);
     }
 

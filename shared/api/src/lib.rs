@@ -6,13 +6,18 @@
 
 pub mod download;
 pub mod error;
+pub mod folder;
 pub mod generation;
+pub mod grid;
 pub mod health;
 pub mod id;
 pub mod image;
 pub mod job;
 pub mod lesson;
+pub mod metadata;
 pub mod model;
 pub mod page;
+pub mod reproduction;
+pub mod upscale;
 pub mod user;
 pub mod validation;

@@ -43,3 +43,38 @@ pub struct ModelFile {
     /// SHA-256 of its bytes. Asked for by this hash, the file may be kept for ever.
     pub sha256: String,
 }
+
+/// An installed LoRA: a file that changes what a model draws.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LoraView {
+    /// Its id: the name of its file without the ending.
+    pub id: ModelId,
+    /// Its own title, when its file says one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Architecture of the model that it was made for, when that is known: `sdxl`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<String>,
+    /// Words in a prompt that call it, from the file's own metadata.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trigger_words: Vec<String>,
+    /// Licence, when the file says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub license: Option<String>,
+    /// Size of the file.
+    pub size_bytes: u64,
+    /// SHA-256 of the file, once it has been computed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+}
+
+/// An installed upscaler.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct UpscalerView {
+    /// Its id: the name of its folder, or of its file without the ending.
+    pub id: ModelId,
+    /// Size of the weight files.
+    pub size_bytes: u64,
+}

@@ -47,6 +47,42 @@ pub enum Rule {
         /// Its code point, as `U+0000`.
         got: String,
     },
+    /// The field means something only together with another.
+    Needs {
+        /// The other field.
+        other: String,
+    },
+    /// The list has more than `max` items.
+    TooMany {
+        /// Most items allowed.
+        max: u64,
+        /// Items found.
+        got: u64,
+    },
+    /// There is no such thing, or it is not yours.
+    Absent {
+        /// The identifier found.
+        got: String,
+    },
+    /// The value is of another kind.
+    WrongKind {
+        /// What it should be: `number`, `text`.
+        expected: String,
+        /// The value found.
+        got: String,
+    },
+    /// The picture has another size than the one that it belongs to.
+    OtherSize {
+        /// The size it should have, as `128x128`.
+        expected: String,
+        /// The size it has.
+        got: String,
+    },
+    /// The text that is to be replaced does not occur.
+    NotFound {
+        /// The text.
+        got: String,
+    },
 }
 
 /// One fault of a request.
@@ -78,6 +114,14 @@ impl FieldError {
             Rule::NotMultiple { of, got } => format!("`{field}` is `{got}`, not a multiple of {of}"),
             Rule::UnknownName { got, .. } => format!("`{field}` is `{got}`, which is not known"),
             Rule::ControlCharacter { got } => format!("`{field}` contains the control character {got}"),
+            Rule::Needs { other } => format!("`{field}` is given without `{other}`"),
+            Rule::TooMany { max, got } => format!("`{field}` has {got} items, at most {max} are taken"),
+            Rule::Absent { got } => format!("`{field}` is `{got}`, and you have no such thing"),
+            Rule::WrongKind { expected, got } => format!("`{field}` is `{got}`, not a {expected}"),
+            Rule::OtherSize { expected, got } => {
+                format!("`{field}` has {got} pixels, its picture has {expected}")
+            }
+            Rule::NotFound { got } => format!("`{field}` is `{got}`, which does not occur in the text"),
         }
     }
 
@@ -94,6 +138,12 @@ impl FieldError {
             Rule::ControlCharacter { .. } => {
                 "remove it; letters, punctuation and line breaks are fine".to_owned()
             }
+            Rule::Needs { other } => format!("give `{other}` as well, or leave this out"),
+            Rule::TooMany { max, .. } => format!("send {max} or fewer"),
+            Rule::Absent { .. } => "choose one from your list, or add it first".to_owned(),
+            Rule::WrongKind { expected, .. } => format!("give a {expected}"),
+            Rule::OtherSize { expected, .. } => format!("draw it at {expected}"),
+            Rule::NotFound { .. } => "replace a text that stands there, letter by letter".to_owned(),
         }
     }
 }
@@ -147,6 +197,23 @@ impl Checker {
             let allowed = allowed.iter().map(|s| (*s).to_owned()).collect();
             self.fault(field, Rule::UnknownName { got, allowed });
         }
+    }
+
+    /// A field that means something only together with `other`, which is missing.
+    pub fn needs(&mut self, field: &str, other: &str) {
+        self.fault(field, Rule::Needs { other: other.to_owned() });
+    }
+
+    /// A list of at most `max` items.
+    pub fn count(&mut self, field: &str, got: usize, max: u64) {
+        if got as u64 > max {
+            self.fault(field, Rule::TooMany { max, got: got as u64 });
+        }
+    }
+
+    /// How many faults were found so far.
+    pub fn faults(&self) -> usize {
+        self.faults.len()
     }
 
     /// All faults, or nothing.

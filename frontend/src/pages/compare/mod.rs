@@ -14,6 +14,7 @@ use crate::{
         empty::Empty,
         icon::icon,
         notice::ErrorNotice,
+        record::title,
     },
     i18n::{self, Says, t_string, use_i18n},
     state::pictures::Pictures,
@@ -101,8 +102,7 @@ pub fn ComparePage() -> impl IntoView {
 }
 
 fn side(image: &ImageView) -> Side {
-    let record = &image.record;
-    Side { src: image.url.clone(), alt: record.prompt.clone(), size: (record.width, record.height) }
+    Side { src: image.url.clone(), alt: image.prompt().to_owned(), size: (image.width, image.height) }
 }
 
 type Found = (Memo<Option<ImageView>>, RwSignal<Option<crate::api::Failure>>);
@@ -144,14 +144,15 @@ fn Choice(name: Says, chosen: Memo<Option<ImageId>>, choose: Callback<ImageId>) 
                 <For each=move || pictures.items().get() key=|image| image.id.clone() let:image>
                     {
                         let (id, own) = (image.id.clone(), image.id.clone());
+                        let (label, tip) = (title(&image), title(&image));
                         view! {
                             <li>
                                 <button
                                     type="button"
                                     class="frame"
                                     aria-pressed=move || (chosen.get().as_ref() == Some(&own)).to_string()
-                                    aria-label=image.record.prompt.clone()
-                                    title=image.record.prompt.clone()
+                                    aria-label=move || label(i18n)
+                                    title=move || tip(i18n)
                                     on:click=move |_| choose.run(id.clone())
                                 >
                                     <img src=image.url.clone() alt="" loading="lazy" decoding="async" />

@@ -10,7 +10,7 @@ use crate::{
         icon::icon,
         notice::ErrorNotice,
         picture::{PixelToggle, Pixels},
-        record::{PictureActions, Record},
+        record::{PictureActions, Record, title},
     },
     i18n::{self, t_string, use_i18n},
     state::{connection::Connection, pictures::Pictures, toast::Toasts},
@@ -171,7 +171,8 @@ pub fn Lightbox(
 #[component]
 fn Room(image: ImageView, zoom: RwSignal<Option<u32>>) -> impl IntoView {
     let pixels = expect_context::<Pixels>();
-    let (width, height) = (image.record.width, image.record.height);
+    let i18n = use_i18n();
+    let (width, height, alt) = (image.width, image.height, title(&image));
     view! {
         <div
             class="lightbox-room"
@@ -181,7 +182,7 @@ fn Room(image: ImageView, zoom: RwSignal<Option<u32>>) -> impl IntoView {
             style=("--h", height.to_string())
             style=("--zoom", move || zoom.get().unwrap_or(1).to_string())
         >
-            <img class="mat-picture" class:pixelated=move || pixels.shown() src=image.url alt=image.record.prompt />
+            <img class="mat-picture" class:pixelated=move || pixels.shown() src=image.url alt=move || alt(i18n) />
         </div>
     }
 }

@@ -7,7 +7,7 @@ use leptos::{prelude::*, task::spawn_local};
 use leptos_router::{components::A, hooks::use_params_map};
 
 use crate::{
-    components::{empty::Empty, icon::icon, notice::ErrorNotice},
+    components::{empty::Empty, icon::icon, notice::ErrorNotice, record::title},
     i18n::{self, t_string, use_i18n},
     state::{
         pictures::Pictures,
@@ -90,16 +90,16 @@ fn Tile(image: ImageView) -> impl IntoView {
     let i18n = use_i18n();
     let pictures = expect_context::<Pictures>();
     let toasts = expect_context::<Toasts>();
-    let prompt = image.record.prompt.clone();
+    let (label, tip, words) = (title(&image), title(&image), title(&image));
     let place = format!("/gallery/{}", image.id);
     let src = image.url.clone();
     view! {
         <li class="tile">
-            <A href=place attr:class="tile-link" attr:aria-label=prompt.clone()>
+            <A href=place attr:class="tile-link" attr:aria-label=move || label(i18n)>
                 <img src=src alt="" loading="lazy" decoding="async" />
             </A>
             <div class="tile-foot">
-                <p title=prompt.clone()>{prompt.clone()}</p>
+                <p title=move || tip(i18n)>{move || words(i18n)}</p>
                 <button
                     type="button"
                     class="btn-icon"

@@ -86,8 +86,10 @@ pub fn MicroscopePage() -> impl IntoView {
     Effect::new(move |_| {
         let Some(id) = query.with(|query| query.get("image")).map(ImageId::new) else { return };
         spawn_local(async move {
-            if let Ok(image) = pictures.fetch(&id).await {
-                bench.draft.take(&image.record);
+            if let Ok(image) = pictures.fetch(&id).await
+                && let Some(record) = &image.record
+            {
+                bench.draft.take(record);
             }
         });
     });

@@ -119,10 +119,11 @@ fn Duration(run: Run) -> impl IntoView {
         let drawing = run.drawing.get()?;
         pictures.items().with(|items| {
             let alike = items.iter().find(|image| {
-                let record = &image.record;
-                record.model.as_str() == drawing.model
-                    && record.num_inference_steps == drawing.num_inference_steps
-                    && (record.width, record.height) == (drawing.width, drawing.height)
+                image.record.as_ref().is_some_and(|record| {
+                    record.model.as_str() == drawing.model
+                        && record.num_inference_steps == drawing.num_inference_steps
+                        && (record.width, record.height) == (drawing.width, drawing.height)
+                })
             });
             alike.map(|image| image.duration_ms as f64)
         })

@@ -1,6 +1,6 @@
 //! A finished picture: itself, its seed, and what can be done with it.
 
-use chapan_api::image::ImageView;
+use chapan_api::image::{ImageRecord, ImageView};
 use leptos::prelude::*;
 
 use super::schedulers;
@@ -10,7 +10,7 @@ use crate::{
         icon::icon,
         mask_editor::MaskEditor,
         picture::{Mat, PixelToggle},
-        record::{OpenInGallery, PictureActions},
+        record::{OpenInGallery, PictureActions, title},
     },
     i18n::{t_string, use_i18n},
     state::mask::MaskDraft,
@@ -23,38 +23,19 @@ pub fn Finished(
     image: ImageView,
 ) -> impl IntoView {
     let i18n = use_i18n();
-    let record = image.record.clone();
-    let seed = record.seed.to_string();
-    let seconds = format!("{:.1}", image.duration_ms as f64 / 1000.0);
-    let facts = format!(
-        "{} · {} · {} × {}",
-        record.num_inference_steps,
-        schedulers::name(&record.scheduler),
-        record.width,
-        record.height,
-    );
+    let alt = title(&image);
+    let words = title(&image);
+    let facts = image.record.clone().map(|record| view! { <Facts record duration_ms=image.duration_ms /> });
     view! {
         <Mat
             src=Signal::stored(Some(image.url.clone()))
-            alt=Signal::stored(record.prompt.clone())
-            size=Signal::stored((record.width, record.height))
+            alt=Signal::derive(move || alt(i18n))
+            size=Signal::stored((image.width, image.height))
         />
         <div class="caption">
-            <p class="caption-prompt">{record.prompt}</p>
+            <p class="caption-prompt">{move || words(i18n)}</p>
             <div class="caption-row">
-                <p class="caption-facts numeric">
-                    <span class="seed">
-                        {move || t_string!(i18n, studio.seed)} " " <code data-testid="seed-used">{seed.clone()}</code>
-                        <CopyButton
-                            label=|i18n| t_string!(i18n, studio.copy_seed)
-                            text=Signal::stored(seed.clone())
-                        />
-                    </span>
-                    <span class="caption-side">
-                        {move || t_string!(i18n, studio.steps)} " " {facts.clone()} " · "
-                        {move || t_string!(i18n, gallery.seconds, seconds = seconds.clone()).clone()}
-                    </span>
-                </p>
+                {facts}
                 <div class="caption-actions">
                     <MaskButton image=image.clone() />
                     <PixelToggle />
@@ -72,7 +53,7 @@ fn MaskButton(image: ImageView) -> impl IntoView {
     let i18n = use_i18n();
     let masks = expect_context::<MaskDraft>();
     let open = RwSignal::new(false);
-    let size = (image.record.width, image.record.height);
+    let size = (image.width, image.height);
     let name = move || {
         if masks.picture().is_some() {
             t_string!(i18n, studio.edit_mask)
@@ -90,5 +71,32 @@ fn MaskButton(image: ImageView) -> impl IntoView {
                     view! { <MaskEditor src=image.url.clone() size close=Callback::new(move |()| open.set(false)) /> }
                 })
         }}
+    }
+}
+
+/// How a picture was made, in one line.
+#[component]
+fn Facts(record: ImageRecord, duration_ms: u64) -> impl IntoView {
+    let i18n = use_i18n();
+    let seed = record.seed.to_string();
+    let seconds = format!("{:.1}", duration_ms as f64 / 1000.0);
+    let facts = format!(
+        "{} · {} · {} × {}",
+        record.num_inference_steps,
+        schedulers::name(&record.scheduler),
+        record.width,
+        record.height,
+    );
+    view! {
+        <p class="caption-facts numeric">
+            <span class="seed">
+                {move || t_string!(i18n, studio.seed)} " " <code data-testid="seed-used">{seed.clone()}</code>
+                <CopyButton label=|i18n| t_string!(i18n, studio.copy_seed) text=Signal::stored(seed.clone()) />
+            </span>
+            <span class="caption-side">
+                {move || t_string!(i18n, studio.steps)} " " {facts.clone()} " · "
+                {move || t_string!(i18n, gallery.seconds, seconds = seconds.clone()).clone()}
+            </span>
+        </p>
     }
 }

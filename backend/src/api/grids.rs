@@ -1,0 +1,78 @@
+//! `/api/grids`: one request drawn with one, two or three parameters changed, and a labelled sheet of all.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use chapan_api::error::ErrorBody;
+use chapan_api::grid::{CreateGrid, GridView};
+use chapan_api::id::{GridId, ModelId};
+use chapan_api::image::ImageKind;
+use chapan_api::job::JobView;
+
+use super::extract::JsonBody;
+use super::{ApiError, ApiResult, AppState, images, requests};
+use crate::auth::CurrentUser;
+use crate::ids;
+use crate::store::NewRequest;
+
+/// Ask for a grid. Answers at once with the job that makes all of it.
+#[utoipa::path(
+    post, path = "/api/grids", tag = "grid", request_body = CreateGrid,
+    responses(
+        (status = ACCEPTED, body = JobView),
+        (status = UNPROCESSABLE_ENTITY, description = "A field breaks its rule, or something that it names is not there", body = ErrorBody),
+        (status = TOO_MANY_REQUESTS, description = "Too many jobs wait already", body = ErrorBody),
+        (status = INSUFFICIENT_STORAGE, description = "A picture needs more memory than there is", body = ErrorBody),
+    )
+)]
+pub(super) async fn create_grid(
+    State(app): State<AppState>,
+    user: CurrentUser,
+    JsonBody(request): JsonBody<CreateGrid>,
+) -> ApiResult<(StatusCode, Json<JobView>)> {
+    request.validate().map_err(ApiError::invalid)?;
+    let (model, base) = requests::complete(&app, &user.id, request.base.clone()).await?;
+    let parameters = CreateGrid { base, ..request };
+    let cells = parameters.cells().map_err(ApiError::invalid)?;
+    let mut seen: Vec<ModelId> = Vec::new();
+    for cell in &cells {
+        // Each model and size is asked about once; a cell that differs in other things only needs no more.
+        let id = cell.request.model.clone().unwrap_or_else(|| model.id.clone());
+        let is_new = !seen.contains(&id);
+        if is_new
+            || (cell.request.width, cell.request.height) != (parameters.base.width, parameters.base.height)
+        {
+            requests::complete(&app, &user.id, cell.request.clone()).await?;
+            seen.push(id);
+        }
+    }
+    let steps = cells.iter().map(|cell| cell.request.num_inference_steps).sum();
+    let id = GridId::new(ids::new_id(&*app.clock));
+    let request = NewRequest::Grid { id, parameters: Box::new(parameters) };
+    let job = requests::enqueue(&app, user.id, model.id, steps, request).await?;
+    Ok((StatusCode::ACCEPTED, Json(job)))
+}
+
+/// One grid, with its job, its sheet and its pictures.
+#[utoipa::path(
+    get, path = "/api/grids/{id}", tag = "grid", params(("id" = String, Path)),
+    responses((status = OK, body = GridView), (status = NOT_FOUND, body = ErrorBody))
+)]
+pub(super) async fn show_grid(
+    State(app): State<AppState>,
+    user: CurrentUser,
+    Path(id): Path<GridId>,
+) -> ApiResult<Json<GridView>> {
+    let row = app.store.grid(&user.id, &id).await?;
+    let row = row.ok_or_else(|| ApiError::not_found("grid", id))?;
+    let (sheets, singles): (Vec<_>, Vec<_>) =
+        row.images.into_iter().map(images::view).partition(|image| image.kind == ImageKind::Grid);
+    Ok(Json(GridView {
+        id: row.id,
+        parameters: row.parameters,
+        job: app.queue.newest(&row.job).await?,
+        sheet: sheets.into_iter().next(),
+        images: singles,
+        created_at_ms: row.created_at_ms,
+    }))
+}

@@ -1,0 +1,172 @@
+//! Accepting requests for pictures: everything that can be known to be wrong is refused before anybody waits, and what
+//! was left open is filled in.
+
+use chapan_api::error::ErrorCode;
+use chapan_api::generation::{CreateGeneration, limits};
+use chapan_api::id::{ImageId, JobId, ModelId, UserId};
+use chapan_api::job::JobView;
+use chapan_api::validation::{FieldError, Rule};
+
+use super::{ApiError, ApiResult, App, models};
+use crate::hub::Checkpoint;
+use crate::ids;
+use crate::jobs::available_memory_bytes;
+use crate::store::{ImageRow, NewJob, NewRequest};
+
+/// How many jobs one person may have in the queue: no limit for a person, one for a program that runs wild.
+const MOST_WAITING: u32 = 10_000;
+
+/// Queues a request.
+pub(super) async fn enqueue(
+    app: &App,
+    owner: UserId,
+    model: ModelId,
+    total_steps: u32,
+    request: NewRequest,
+) -> ApiResult<JobView> {
+    let new = NewJob {
+        id: JobId::new(ids::new_id(&*app.clock)),
+        owner,
+        model,
+        request,
+        total_steps,
+        created_at_ms: app.clock.now_ms(),
+        most_waiting: MOST_WAITING,
+    };
+    Ok(app.queue.enqueue(&new).await?)
+}
+
+/// Checks a request against what is there, and fills in what it leaves to the server.
+pub(super) async fn complete(
+    app: &App,
+    owner: &UserId,
+    request: CreateGeneration,
+) -> ApiResult<(Checkpoint, CreateGeneration)> {
+    request.validate().map_err(ApiError::invalid)?;
+    let model = choose_model(app, request.model.as_ref()).await?;
+    check_sources(app, owner, &request).await?;
+    check_loras(app, &model, &request).await?;
+    plan_memory(app, &model, &request)?;
+    Ok((model.clone(), filled(request, &model)))
+}
+
+/// The LoRAs that a request names: installed, and for models of this family where the file says so.
+async fn check_loras(app: &App, model: &Checkpoint, request: &CreateGeneration) -> ApiResult<()> {
+    if request.loras.is_empty() {
+        return Ok(());
+    }
+    let installed = models::installed_loras(app).await?;
+    for (index, wanted) in request.loras.iter().enumerate() {
+        let field = format!("loras[{index}].model");
+        let name = brief(wanted.model.as_str());
+        let Some(lora) = installed.iter().find(|lora| lora.id == wanted.model) else {
+            let names: Vec<&str> = installed.iter().map(|lora| lora.id.as_str()).collect();
+            let hint = match names.is_empty() {
+                true => "put one into the folder `models` of the data folder".to_owned(),
+                false => format!("choose one of: {}", names.join(", ")),
+            };
+            let fact = format!("the LoRA `{name}` is not installed");
+            return Err(ApiError::new(ErrorCode::UnknownModel, fact, hint).at_field(field));
+        };
+        if let Some(family) = lora.family.as_ref().filter(|family| **family != model.family) {
+            let fact = format!("the LoRA `{name}` was made for {family}, not for `{}`", model.family);
+            let hint = "choose one that was made for this model, or another model";
+            return Err(ApiError::new(ErrorCode::InvalidField, fact, hint).at_field(field));
+        }
+    }
+    Ok(())
+}
+
+/// The request with all that the server chooses.
+fn filled(request: CreateGeneration, model: &Checkpoint) -> CreateGeneration {
+    let drawn = || ids::random_u64() & limits::MAX_SEED;
+    let varied = request.variation_strength.is_some();
+    CreateGeneration {
+        model: Some(model.id.clone()),
+        seed: Some(request.seed.unwrap_or_else(drawn)),
+        variation_seed: varied.then(|| request.variation_seed.unwrap_or_else(drawn)),
+        strength: request.image.as_ref().map(|_| request.strength.unwrap_or(limits::DEFAULT_STRENGTH)),
+        mask_blur: request
+            .mask_image
+            .as_ref()
+            .map(|_| request.mask_blur.unwrap_or(limits::DEFAULT_MASK_BLUR)),
+        masked_content: request.mask_image.as_ref().map(|_| request.masked_content.unwrap_or_default()),
+        ..request
+    }
+}
+
+/// A model by its id, or the first.
+pub(super) async fn choose_model(app: &App, wanted: Option<&ModelId>) -> ApiResult<Checkpoint> {
+    let mut models = models::installed(app).await?;
+    let place = match wanted {
+        Some(id) => models.iter().position(|model| model.id == *id),
+        None => (!models.is_empty()).then_some(0),
+    };
+    match (place, wanted) {
+        (Some(place), _) => Ok(models.swap_remove(place)),
+        (None, Some(id)) => {
+            let names: Vec<&str> = models.iter().map(|model| model.id.as_str()).collect();
+            let hint = format!("choose one of: {}", names.join(", "));
+            let fact = format!("the model `{}` is not installed", brief(id.as_str()));
+            Err(ApiError::new(ErrorCode::UnknownModel, fact, hint).at_field("model"))
+        }
+        (None, None) => Err(ApiError::new(
+            ErrorCode::UnknownModel,
+            "no model is installed",
+            "put a model in diffusers layout into the folder `models` of the data folder",
+        )
+        .at_field("model")),
+    }
+}
+
+/// A value from outside, short enough to repeat.
+pub(super) fn brief(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(80).collect()
+}
+
+/// A picture of one's own that a request names.
+pub(super) async fn own_image(app: &App, owner: &UserId, field: &str, id: &ImageId) -> ApiResult<ImageRow> {
+    let found = app.store.image(owner, id).await?;
+    found.ok_or_else(|| {
+        let rule = Rule::Absent { got: brief(id.as_str()) };
+        ApiError::invalid(vec![FieldError::new(field, rule)])
+    })
+}
+
+/// The pictures that a request starts from: its owner's, and of one size.
+async fn check_sources(app: &App, owner: &UserId, request: &CreateGeneration) -> ApiResult<()> {
+    let Some(id) = &request.image else { return Ok(()) };
+    let image = own_image(app, owner, "image", id).await?;
+    let Some(id) = &request.mask_image else { return Ok(()) };
+    let mask = own_image(app, owner, "mask_image", id).await?;
+    if (mask.width, mask.height) == (image.width, image.height) {
+        return Ok(());
+    }
+    let rule = Rule::OtherSize {
+        expected: format!("{}x{}", image.width, image.height),
+        got: format!("{}x{}", mask.width, mask.height),
+    };
+    Err(ApiError::invalid(vec![FieldError::new("mask_image", rule)]))
+}
+
+/// Refuses a picture that the machine cannot hold, before anybody waits for it.
+fn plan_memory(app: &App, model: &Checkpoint, request: &CreateGeneration) -> ApiResult<()> {
+    let needed = model.memory_bytes(request.width, request.height);
+    // A model that is in memory already is not needed twice.
+    let held = app.queue.loaded_models().contains(&model.id);
+    let there = if held { model.memory_bytes(0, 0) } else { 0 };
+    let limit = app.config.memory_limit_bytes.unwrap_or_else(|| available_memory_bytes() + there);
+    if needed <= limit {
+        return Ok(());
+    }
+    let fact = format!(
+        "a picture of {}x{} with `{}` needs about {} MB of memory, {} MB are free",
+        request.width,
+        request.height,
+        model.id,
+        needed >> 20,
+        limit >> 20
+    );
+    let hint = format!("try {side}x{side}, or a smaller model", side = model.default_side);
+    Err(ApiError::new(ErrorCode::NotEnoughMemory, fact, hint).at_field("width"))
+}

@@ -1,0 +1,67 @@
+//! Files that may be LoRAs: safetensors that lie in the folders of models, or in a folder `loras` there.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+use chapan_api::id::ModelId;
+use sha2::{Digest, Sha256};
+
+use super::Error;
+
+/// A file that may be a LoRA; what is in it is the engine's business.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoraCandidate {
+    /// Its identifier: the file's name without its ending.
+    pub id: ModelId,
+    /// The file.
+    pub path: PathBuf,
+    /// Its size.
+    pub size_bytes: u64,
+    /// When it was last changed.
+    pub changed: Option<SystemTime>,
+}
+
+/// All candidates in these folders, by folder and then by name. Where two have the same name, the earlier folder's counts.
+pub(super) fn candidates(folders: &[PathBuf]) -> Vec<LoraCandidate> {
+    let mut found: Vec<LoraCandidate> = Vec::new();
+    for folder in folders.iter().flat_map(|folder| [folder.join("loras"), folder.clone()]) {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        paths.sort();
+        for candidate in paths.iter().filter_map(|path| candidate(path)) {
+            if found.iter().all(|known| known.id != candidate.id) {
+                found.push(candidate);
+            }
+        }
+    }
+    found
+}
+
+fn candidate(path: &Path) -> Option<LoraCandidate> {
+    let is_weights = path.extension().is_some_and(|ending| ending == "safetensors");
+    let entry = fs::metadata(path).ok().filter(|entry| is_weights && entry.is_file())?;
+    let id = ModelId::new(path.file_stem()?.to_str()?);
+    Some(LoraCandidate { id, path: path.to_owned(), size_bytes: entry.len(), changed: entry.modified().ok() })
+}
+
+impl LoraCandidate {
+    /// SHA-256 of the file, remembered as long as its size and time of change stay the same.
+    pub fn sha256(&self) -> Result<String, Error> {
+        type Stamp = (PathBuf, u64, Option<SystemTime>);
+        static KNOWN: Mutex<BTreeMap<Stamp, String>> = Mutex::new(BTreeMap::new());
+        let stamp = (self.path.clone(), self.size_bytes, self.changed);
+        let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(hash) = known().get(&stamp) {
+            return Ok(hash.clone());
+        }
+        let read = |source| Error::Read { path: self.path.clone(), source };
+        let mut hasher = Sha256::new();
+        std::io::copy(&mut fs::File::open(&self.path).map_err(read)?, &mut hasher).map_err(read)?;
+        let hash = hasher.finalize().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+        known().insert(stamp, hash.clone());
+        Ok(hash)
+    }
+}

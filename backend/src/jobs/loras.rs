@@ -1,0 +1,118 @@
+//! LoRAs: which are installed, what their files say, and putting them on a model.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chapan_api::error::ErrorCode;
+use chapan_api::generation::{CreateGeneration, UseLora};
+use chapan_api::id::ModelId;
+use chapan_api::image::LoraRecord;
+use chapan_api::model::LoraView;
+use chapan_engine::lora::{Application, AppliedLora, BaseModel, LoraFile, describe};
+
+use super::device::Loaded;
+use super::error::JobError;
+use crate::hub::{Catalog, LoraCandidate};
+
+/// The family of the models that are drawn with here.
+const SDXL: &str = "sdxl";
+
+/// The installed LoRAs, with what their files say. A file that is no LoRA is left out; one that cannot be read is logged.
+pub fn installed_loras(catalog: &Catalog) -> Vec<LoraView> {
+    /// What a file said, by the file, its size and its time of change.
+    static KNOWN: Mutex<Vec<(LoraCandidate, Option<LoraView>)>> = Mutex::new(Vec::new());
+    let candidates = catalog.lora_candidates();
+    let known = std::mem::take(&mut *KNOWN.lock().unwrap_or_else(PoisonError::into_inner));
+    let described = candidates.into_iter().map(|candidate| {
+        let before = known.iter().find(|(same, _)| *same == candidate).map(|(_, view)| view.clone());
+        let view = before.unwrap_or_else(|| view(&candidate));
+        (candidate, view)
+    });
+    let described: Vec<_> = described.collect();
+    let views = described.iter().filter_map(|(_, view)| view.clone()).collect();
+    *KNOWN.lock().unwrap_or_else(PoisonError::into_inner) = described;
+    views
+}
+
+fn view(candidate: &LoraCandidate) -> Option<LoraView> {
+    let file = match LoraFile::open(&candidate.path) {
+        Ok(file) => file,
+        Err(error) => {
+            tracing::warn!(lora = %candidate.id, %error, "a file cannot be used");
+            return None;
+        }
+    };
+    let said = describe(&file);
+    // Files of other things, such as whole models, have no layers of this kind.
+    (said.layers != (0, 0)).then(|| LoraView {
+        id: candidate.id.clone(),
+        title: said.title,
+        family: said.base.as_ref().map(family),
+        trigger_words: said.trigger_words,
+        license: said.license,
+        size_bytes: candidate.size_bytes,
+        sha256: None,
+    })
+}
+
+fn family(base: &BaseModel) -> String {
+    match base {
+        BaseModel::StableDiffusionXl => SDXL.to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// The files of the LoRAs that a request names, by their identifiers.
+pub(super) fn find(
+    catalog: &Catalog,
+    request: &CreateGeneration,
+) -> Result<BTreeMap<ModelId, LoraCandidate>, JobError> {
+    if request.loras.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let all = catalog.lora_candidates();
+    let file = |wanted: &UseLora| {
+        let found = all.iter().find(|candidate| candidate.id == wanted.model).cloned();
+        found.map(|candidate| (wanted.model.clone(), candidate)).ok_or_else(|| {
+            let fact = format!("the LoRA `{}` is not installed any more", wanted.model);
+            JobError::fail(ErrorCode::UnknownModel, fact, "choose another, or leave it out")
+        })
+    };
+    request.loras.iter().map(file).collect()
+}
+
+/// Puts exactly the LoRAs of a request on a model, and says what was put there.
+pub(super) fn put_on(
+    model: &mut Loaded,
+    request: &CreateGeneration,
+    files: &BTreeMap<ModelId, LoraCandidate>,
+) -> Result<Vec<LoraRecord>, JobError> {
+    let mut records = Vec::with_capacity(request.loras.len());
+    let mut applied = Vec::with_capacity(request.loras.len());
+    let mut held = BTreeMap::new();
+    for wanted in &request.loras {
+        let file =
+            files.get(&wanted.model).ok_or_else(|| JobError::internal("a LoRA is missing", &wanted.model))?;
+        let sha256 = file.sha256().map_err(|error| JobError::internal("the LoRA cannot be read", &error))?;
+        let lora = match model.loras.get(&sha256) {
+            Some(lora) => lora.clone(),
+            None => Arc::new(model.pipeline.read_lora(&LoraFile::open(&file.path)?)?),
+        };
+        held.insert(sha256.clone(), lora.clone());
+        applied.push(AppliedLora {
+            lora,
+            unet_weight: wanted.weight,
+            text_encoder_weight: wanted.text_encoder_weight.unwrap_or(wanted.weight),
+        });
+        records.push(LoraRecord {
+            model: wanted.model.clone(),
+            sha256: Some(sha256),
+            weight: wanted.weight,
+            text_encoder_weight: wanted.text_encoder_weight,
+        });
+    }
+    model.pipeline.set_loras(&applied, Application::Unmerged)?;
+    // Those of this request stay at hand for its other pictures; the rest go.
+    model.loras = held;
+    Ok(records)
+}

@@ -1,0 +1,124 @@
+//! What a job of any kind needs, gathered before its device begins, and what comes of it.
+
+use std::collections::BTreeMap;
+
+use chapan_api::error::ErrorCode;
+use chapan_api::generation::CreateGeneration;
+use chapan_api::id::{ModelId, UserId};
+use chapan_api::image::{ImageKind, ImageRecord};
+use chapan_api::job::JobProgress;
+use chapan_engine::pipelines::Flow;
+
+use super::device::Bench;
+use super::error::JobError;
+use super::generation::{Drawing, Materials};
+use super::grid::GridDrawing;
+use super::loras;
+use super::sources::Sources;
+use super::worker::Worker;
+use crate::hub::Checkpoint;
+use crate::store::{JobRow, Subject};
+
+/// A picture that a job made.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// Where it belongs.
+    pub kind: ImageKind,
+    /// The PNG, with its record inside if it has one.
+    pub png: Vec<u8>,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// How it was made.
+    pub record: Option<ImageRecord>,
+    /// Words to find it by, when it has no record.
+    pub caption: Option<String>,
+}
+
+/// A job with all it needs.
+#[derive(Debug)]
+pub(super) enum Task {
+    Generation(Box<Drawing>),
+    Grid(Box<GridDrawing>),
+}
+
+impl Task {
+    /// Gathers what a job needs: its request, its models, its pictures.
+    pub async fn prepare(worker: &Worker, job: &JobRow) -> Result<Self, JobError> {
+        let unreadable = |error| JobError::internal("the request could not be read", &error);
+        let gone = || JobError::internal("the request is gone", &"no row");
+        let store = &worker.queue.store;
+        match &job.subject {
+            Subject::Generation(id) => {
+                let (parameters, reproduces) =
+                    store.generation_request(id).await.map_err(unreadable)?.ok_or_else(gone)?;
+                let checkpoint = checkpoint(worker, &job.model).await?;
+                let materials = materials(worker, &job.owner, &parameters).await?;
+                let kind = if reproduces.is_some() { ImageKind::Again } else { ImageKind::Made };
+                Ok(Self::Generation(Box::new(Drawing { checkpoint, parameters, materials, kind })))
+            }
+            Subject::Grid(id) => {
+                let parameters = store.grid_request(id).await.map_err(unreadable)?.ok_or_else(gone)?;
+                let cells = parameters.cells().map_err(|faults| {
+                    JobError::internal("the request could not be read", &format!("{faults:?}"))
+                })?;
+                let requests = cells.iter().map(|cell| &cell.request);
+                let materials = materials(worker, &job.owner, &parameters.base).await?;
+                let checkpoints = checkpoints(worker, &job.model, requests).await?;
+                Ok(Self::Grid(Box::new(GridDrawing { parameters, cells, materials, checkpoints })))
+            }
+            Subject::Upscale(_) => Err(JobError::internal("this kind of work is not known", &"upscale")),
+        }
+    }
+
+    /// Does the work, on the device's thread.
+    pub fn run(
+        &self,
+        bench: &mut Bench,
+        report: &dyn Fn(JobProgress) -> Flow,
+    ) -> Result<Vec<Made>, JobError> {
+        match self {
+            Self::Generation(drawing) => drawing.run(bench, report),
+            Self::Grid(drawing) => drawing.run(bench, report),
+        }
+    }
+}
+
+/// Pictures and LoRAs of a request.
+async fn materials(
+    worker: &Worker,
+    owner: &UserId,
+    request: &CreateGeneration,
+) -> Result<Materials, JobError> {
+    let sources = Sources::read(worker, owner, request).await?;
+    Ok(Materials { sources, loras: loras::find(&worker.catalog, request)? })
+}
+
+/// The models of several requests; those that name none mean the job's own.
+async fn checkpoints(
+    worker: &Worker,
+    own: &ModelId,
+    requests: impl Iterator<Item = &CreateGeneration>,
+) -> Result<BTreeMap<ModelId, Checkpoint>, JobError> {
+    let mut found = BTreeMap::new();
+    for request in requests {
+        let id = request.model.as_ref().unwrap_or(own);
+        if !found.contains_key(id) {
+            found.insert(id.clone(), checkpoint(worker, id).await?);
+        }
+    }
+    Ok(found)
+}
+
+async fn checkpoint(worker: &Worker, id: &ModelId) -> Result<Checkpoint, JobError> {
+    let (catalog, wanted) = (worker.catalog.clone(), id.clone());
+    let found = tokio::task::spawn_blocking(move || catalog.model(&wanted)).await;
+    found.ok().flatten().ok_or_else(|| {
+        JobError::fail(
+            ErrorCode::UnknownModel,
+            format!("the model `{id}` is not installed any more"),
+            "choose another model",
+        )
+    })
+}
