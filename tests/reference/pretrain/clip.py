@@ -136,6 +136,14 @@ def retrieval(embed_text, tokenizer, images, world, count=1000):
     return to_text, to_picture
 
 
+@torch.no_grad()
+def renormalise(head, old_centre, old_spread, centre, spread):
+    """The same head for features that are normalised by `centre` and `spread` instead of the old ones."""
+    plain = head.hidden.weight / old_spread
+    head.hidden.bias += plain @ (centre - old_centre)
+    head.hidden.weight.copy_(plain * spread)
+
+
 def features(tower, world):
     """Everything the head sees, for every picture of a set."""
     out = []
@@ -177,7 +185,9 @@ def main():
     if (state := training.load("clip")) is not None and (options.again or not state["done"]):
         texts.load_state_dict(state["texts"])
         head.load_state_dict(state["head"])
-        optimizer.load_state_dict(state["optimizer"])
+        renormalise(head, state["centre"], state["spread"], centre, spread)
+        if "optimizer" in state:
+            optimizer.load_state_dict(state["optimizer"])
         step, used = state["step"], state["used"]
     clock, shown = training.Clock(used), time.monotonic()
     batches = Batches(len(train), options.batch, seed + step)
