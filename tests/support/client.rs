@@ -51,6 +51,12 @@ impl Client {
         self.answer(request.send_json(body)?)
     }
 
+    /// The bytes of a file.
+    pub fn file(&self, path: &str) -> Result<Vec<u8>, ureq::Error> {
+        let request = self.agent.get(format!("{}{path}", self.address)).header("cookie", self.cookie());
+        request.call()?.body_mut().read_to_vec()
+    }
+
     fn cookie(&self) -> String {
         self.cookie.lock().map(|cookie| cookie.clone()).unwrap_or_default()
     }

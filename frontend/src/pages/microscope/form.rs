@@ -56,7 +56,7 @@ pub fn Form(bench: Bench) -> impl IntoView {
     });
     let fault = move |field: &'static str| {
         Signal::derive(move || -> Option<Words> {
-            let found = draft.faults().into_iter().find(|fault| fault.field == field)?;
+            let found = draft.faults(true).into_iter().find(|fault| fault.field == field)?;
             (attempted.get() || field != "prompt").then(|| i18n::fault(i18n, &found))
         })
     };
@@ -64,7 +64,7 @@ pub fn Form(bench: Bench) -> impl IntoView {
         event.prevent_default();
         attempted.set(true);
         let Some(model) = model.get_untracked() else { return };
-        if untrack(move || draft.faults().is_empty()) {
+        if untrack(move || draft.faults(true).is_empty()) {
             start(bench, model);
         }
     };
@@ -195,7 +195,7 @@ fn start(bench: Bench, model: String) {
 }
 
 fn drawing(bench: Bench, model: String) -> Drawing {
-    let request = bench.draft.request();
+    let request = bench.draft.request(None);
     Drawing {
         model,
         prompt: request.prompt,

@@ -6,12 +6,16 @@ mod png;
 
 use std::time::Duration;
 
+use chapan_api::{id::ImageId, image::ImageKind};
 use leptos::prelude::*;
 
 use super::memory;
-use crate::canvas::{Board, Mask, Rect};
+use crate::{
+    api::{self, Failure},
+    canvas::{Board, Mask, Rect},
+};
 
-pub use png::Shade;
+pub use png::{Shade, pixels};
 
 const KEPT: &str = "chapan.mask";
 /// Painting goes on while the last change waits to be kept.
@@ -28,6 +32,8 @@ pub struct MaskDraft {
     /// The mask as a picture in a data address; nothing while it is blank.
     picture: RwSignal<Option<String>>,
     changes: StoredValue<u32>,
+    /// The mask that the server has, and its id there.
+    sent: StoredValue<Option<(String, ImageId)>>,
 }
 
 impl MaskDraft {
@@ -39,6 +45,7 @@ impl MaskDraft {
             ways: RwSignal::new((false, false)),
             picture: RwSignal::new(memory::get(KEPT)),
             changes: StoredValue::new(0),
+            sent: StoredValue::new(None),
         };
         provide_context(draft);
         draft
@@ -104,6 +111,21 @@ impl MaskDraft {
             None => memory::remove(KEPT),
         }
         self.picture.set(address);
+    }
+
+    /// Sends the mask to the server and returns its id there; the same mask is sent once.
+    pub async fn sent(self) -> Result<Option<ImageId>, Failure> {
+        self.keep();
+        let Some(address) = self.picture.get_untracked() else { return Ok(None) };
+        if let Some((known, id)) = self.sent.get_value()
+            && known == address
+        {
+            return Ok(Some(id));
+        }
+        let Some(file) = png::file(&address) else { return Ok(None) };
+        let view = api::image::upload(&file, ImageKind::Mask).await?;
+        self.sent.set_value(Some((address, view.id.clone())));
+        Ok(Some(view.id))
     }
 
     /// Share of the picture that is masked, 0 to 1.

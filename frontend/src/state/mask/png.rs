@@ -1,6 +1,6 @@
 //! Masks to PNG and back, by the browser's own coder; and a mask's levels as a tint that can be laid over a picture.
 
-use leptos::prelude::document;
+use leptos::prelude::{document, window};
 use wasm_bindgen::{Clamped, JsCast};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, HtmlImageElement, ImageData};
@@ -42,8 +42,22 @@ pub fn address(mask: &Mask) -> Option<String> {
     canvas(mask)?.to_data_url().ok()
 }
 
+/// A PNG in a data address as a file.
+pub fn file(address: &str) -> Option<web_sys::Blob> {
+    let (_, text) = address.split_once("base64,")?;
+    let bytes: Vec<u8> = window().atob(text).ok()?.chars().map(|letter| letter as u8).collect();
+    let parts = js_sys::Array::of1(&js_sys::Uint8Array::from(&bytes[..]));
+    web_sys::Blob::new_with_u8_array_sequence(&parts).ok()
+}
+
 /// The levels of any picture that the browser can read, scaled to a size: how bright it is, and how opaque.
 pub async fn levels(address: &str, width: usize, height: usize) -> Option<Vec<u8>> {
+    let pixels = pixels(address, width, height).await?;
+    Some(pixels.chunks_exact(4).map(|pixel| level([pixel[0], pixel[1], pixel[2], pixel[3]])).collect())
+}
+
+/// The pixels of any picture that the browser can read, scaled to a size: red, green, blue, opacity.
+pub async fn pixels(address: &str, width: usize, height: usize) -> Option<Vec<u8>> {
     let picture = HtmlImageElement::new().ok()?;
     picture.set_src(address);
     JsFuture::from(picture.decode()).await.ok()?;
@@ -52,8 +66,7 @@ pub async fn levels(address: &str, width: usize, height: usize) -> Option<Vec<u8
     context
         .draw_image_with_html_image_element_and_dw_and_dh(&picture, 0.0, 0.0, width as f64, height as f64)
         .ok()?;
-    let pixels = context.get_image_data(0.0, 0.0, width as f64, height as f64).ok()?.data();
-    Some(pixels.chunks_exact(4).map(|pixel| level([pixel[0], pixel[1], pixel[2], pixel[3]])).collect())
+    Some(context.get_image_data(0.0, 0.0, width as f64, height as f64).ok()?.data().0)
 }
 
 /// Rec. 601 luma of a pixel, over black.
