@@ -73,6 +73,8 @@ pub struct Draft {
     pub model: RwSignal<String>,
     /// The picture to begin from.
     pub image: RwSignal<Option<ImageId>>,
+    /// The picture itself, once it is known.
+    pub picture: RwSignal<Option<ImageView>>,
     /// How far to go from it.
     pub strength: RwSignal<f64>,
     /// Radius of the mask's soft edge.
@@ -148,6 +150,7 @@ impl Draft {
             scheduler: RwSignal::default(),
             model: RwSignal::default(),
             image: RwSignal::default(),
+            picture: RwSignal::default(),
             strength: RwSignal::default(),
             mask_blur: RwSignal::default(),
             only_masked: RwSignal::default(),

@@ -42,6 +42,8 @@ pub fn down(desk: Desk, close: Callback<()>, event: &KeyboardEvent) {
         "-" if !in_field => desk.zoom(0.8),
         "0" if !in_field => desk.fit(),
         " " if on_stage => desk.moves.set(true),
+        // A number that is typed is done; it is not an order for a picture.
+        "enter" if in_field => desk.focus(),
         "enter" if on_stage => walk(desk, 0.0, 0.0, true),
         "arrowleft" if on_stage => walk(desk, -1.0, 0.0, event.shift_key()),
         "arrowright" if on_stage => walk(desk, 1.0, 0.0, event.shift_key()),

@@ -7,7 +7,6 @@ use crate::{
     components::{
         check::Check,
         icon::icon,
-        mask_editor::MaskEditor,
         picture_input::PictureInput,
         segments::{Segment, Segments},
         slider::{FaultLine, Range, Slider},
@@ -58,7 +57,7 @@ pub fn Begin(
     fault: Callback<&'static str, Option<Words>>,
 ) -> impl IntoView {
     let masks = expect_context::<MaskDraft>();
-    let shown = RwSignal::new(None::<ImageView>);
+    let shown = draft.picture;
     let of = move |field: &'static str| Signal::derive(move || fault.run(field));
     Effect::new(move |_| {
         if let Some(view) = shown.get() {
@@ -84,7 +83,7 @@ pub fn Begin(
                 fault=of("image")
             />
             <Show when=move || draft.kind.get() == Kind::Mask>
-                <MaskPart draft shown fault=of("mask_image") />
+                <MaskPart draft fault=of("mask_image") />
             </Show>
             <Slider
                 id="strength"
@@ -100,15 +99,9 @@ pub fn Begin(
 
 /// The way into the editor.
 #[component]
-fn MaskPart(
-    draft: Draft,
-    shown: RwSignal<Option<ImageView>>,
-    #[prop(into)] fault: Signal<Option<Words>>,
-) -> impl IntoView {
+fn MaskPart(draft: Draft, #[prop(into)] fault: Signal<Option<Words>>) -> impl IntoView {
     let i18n = use_i18n();
     let masks = expect_context::<MaskDraft>();
-    // Whoever comes from "paint a mask" finds the editor open.
-    let open = draft.mask_open;
     let painted = move || masks.picture().is_some();
     view! {
         <div class="field">
@@ -117,8 +110,8 @@ fn MaskPart(
                     type="button"
                     class="btn"
                     id="mask_image"
-                    disabled=move || shown.with(Option::is_none)
-                    on:click=move |_| open.set(true)
+                    disabled=move || draft.picture.with(Option::is_none)
+                    on:click=move |_| draft.mask_open.set(true)
                 >
                     {icon("mask")}
                     {move || if painted() { t_string!(i18n, studio.edit_mask) } else { t_string!(i18n, studio.paint_mask) }}
@@ -132,20 +125,6 @@ fn MaskPart(
             </div>
             <FaultLine id="mask_image" fault />
         </div>
-        {move || {
-            shown
-                .get()
-                .filter(|_| open.get())
-                .map(|view| {
-                    view! {
-                        <MaskEditor
-                            src=view.url
-                            size=(view.width, view.height)
-                            close=Callback::new(move |()| open.set(false))
-                        />
-                    }
-                })
-        }}
     }
 }
 

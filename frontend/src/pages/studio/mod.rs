@@ -23,7 +23,7 @@ use chapan_api::id::{ImageId, JobId};
 
 use crate::{
     api::Failure,
-    components::film_strip::FilmStrip,
+    components::{film_strip::FilmStrip, mask_editor::MaskEditor},
     i18n::{t_string, use_i18n},
     state::{
         announce::Announcer,
@@ -86,6 +86,7 @@ pub fn StudioPage() -> impl IntoView {
                 .unwrap_or(Shown::Nothing),
         })
     });
+    let draft = expect_context::<Draft>();
     let order = order(jobs);
     keyboard(order, jobs, shown);
     Effect::new(move |_| document().set_title(&format!("{} · Chapan", t_string!(i18n, frame.studio))));
@@ -109,6 +110,17 @@ pub fn StudioPage() -> impl IntoView {
             </div>
             <Inspector order />
         </div>
+        {move || {
+            // Whoever comes from "paint a mask" finds the editor open.
+            draft
+                .picture
+                .get()
+                .filter(|_| draft.mask_open.get() && draft.kind.get() == Kind::Mask)
+                .map(|view| {
+                    let close = Callback::new(move |()| draft.mask_open.set(false));
+                    view! { <MaskEditor src=view.url size=(view.width, view.height) close /> }
+                })
+        }}
     }
 }
 
