@@ -61,9 +61,10 @@ async fn check_loras(app: &App, model: &Checkpoint, request: &CreateGeneration) 
         let name = brief(wanted.model.as_str());
         let Some(lora) = installed.iter().find(|lora| lora.id == wanted.model) else {
             let names: Vec<&str> = installed.iter().map(|lora| lora.id.as_str()).collect();
-            let hint = match names.is_empty() {
-                true => "put one into the folder `models` of the data folder".to_owned(),
-                false => format!("choose one of: {}", names.join(", ")),
+            let hint = if names.is_empty() {
+                "put one into the folder `models` of the data folder".to_owned()
+            } else {
+                format!("choose one of: {}", names.join(", "))
             };
             let fact = format!("the LoRA `{name}` is not installed");
             return Err(ApiError::new(ErrorCode::UnknownModel, fact, hint).at_field(field));

@@ -104,7 +104,7 @@ struct Taken {
 }
 
 fn take(bytes: &[u8]) -> ApiResult<Taken> {
-    let Upload { width, height, rgb, texts } = read_upload(bytes).map_err(refused)?;
+    let Upload { width, height, rgb, texts } = read_upload(bytes).map_err(|error| refused(&error))?;
     let own = texts.iter().find(|(keyword, _)| keyword == metadata::RECORD_KEYWORD);
     let record = own.and_then(|(_, text)| metadata::own_record(text));
     let imported = metadata::read(&texts);
@@ -115,10 +115,10 @@ fn take(bytes: &[u8]) -> ApiResult<Taken> {
     Ok(Taken { png: png.map_err(ApiError::internal)?, width, height, record, imported })
 }
 
-fn refused(error: UploadError) -> ApiError {
+fn refused(error: &UploadError) -> ApiError {
     let text = error.to_string();
     let (fact, hint) = text.split_once("\nhint: ").unwrap_or((&text, "choose another file"));
-    let code = match &error {
+    let code = match error {
         UploadError::Picture(PictureError::UnknownFormat { .. }) => ErrorCode::UnsupportedContentType,
         UploadError::Picture(PictureError::TooLarge { .. } | PictureError::FileTooLarge { .. }) => {
             ErrorCode::BodyTooLarge

@@ -35,7 +35,7 @@ fn every_kind_of_file_is_read_as_pillow_reads_it() {
         // Decoders of JPEG and lossy WebP may round differently, and JPEG's may spread halved colour differently.
         let tolerance = match name.as_str() {
             "halved_colour.jpg" => 40,
-            name if name.ends_with(".jpg") => 3,
+            name if name.contains(".jpg") => 3,
             "lossy.webp" => 2,
             _ => 0,
         };
@@ -73,7 +73,7 @@ fn a_file_that_ends_early_is_refused_wherever_it_ends() {
     ] {
         let whole = file(name);
         // The last chunk of a PNG says only that it is the last.
-        let needed = if name.ends_with(".png") { whole.len() - 12 } else { whole.len() };
+        let needed = if name.contains(".png") { whole.len() - 12 } else { whole.len() };
         for length in 0..needed {
             match decode_picture(&whole[..length]) {
                 Ok(_) => panic!("{name} cut at {length} of {} is taken", whole.len()),

@@ -172,7 +172,7 @@ async fn a_worker_that_was_cut_off_cannot_write_any_more() {
     assert_eq!(rows.status("ana", &slow.job.id).await, JobStatus::Running, "the newer attempt goes on");
 
     let image = rows.image(&quick);
-    rows.store.succeed(&quick.lease, &[image.clone()]).await.unwrap();
+    rows.store.succeed(&quick.lease, std::slice::from_ref(&image)).await.unwrap();
     assert!(is_lost(&rows.store.succeed(&quick.lease, &[rows.image(&quick)]).await), "a job completes once");
     let filter = ImageFilter { limit: 10, ..ImageFilter::default() };
     let images = rows.store.images(&UserId::new("ana"), &filter).await.unwrap();

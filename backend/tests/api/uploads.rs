@@ -35,7 +35,7 @@ async fn refused(caller: &Caller, bytes: Vec<u8>, status: StatusCode) -> ErrorBo
 }
 
 /// A chunk of a PNG.
-fn chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
+fn chunk(name: &[u8], data: &[u8]) -> Vec<u8> {
     let mut chunk = (data.len() as u32).to_be_bytes().to_vec();
     chunk.extend(name);
     chunk.extend(data);
@@ -56,7 +56,9 @@ fn png(width: u32, height: u32, more: &[Vec<u8>]) -> Vec<u8> {
     header.extend([8, 0, 0, 0, 0]);
     let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
     file.extend(chunk(b"IHDR", &header));
-    more.iter().for_each(|chunk| file.extend(chunk));
+    for chunk in more {
+        file.extend(chunk);
+    }
     let rows = (width as usize + 1) * height as usize;
     file.extend(chunk(b"IDAT", &packed(&vec![0; rows.min(100_000)])));
     file.extend(chunk(b"IEND", &[]));

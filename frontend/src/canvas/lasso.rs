@@ -56,9 +56,10 @@ fn cross(line: &[Point], y: f64, crossings: &mut Vec<(f64, i32)>) {
 /// Adds to each pixel the part of it that lies between two places.
 fn span(cover: &mut [f64], from: f64, to: f64) {
     let (from, to) = (from.max(0.0), to.min(cover.len() as f64));
-    for x in from as usize..to.ceil().max(0.0) as usize {
+    let (first, end) = (from as usize, to.ceil().max(0.0) as usize);
+    for (x, pixel) in cover.iter_mut().enumerate().take(end).skip(first) {
         let (left, right) = (x as f64, x as f64 + 1.0);
-        cover[x] += (to.min(right) - from.max(left)).max(0.0);
+        *pixel += (to.min(right) - from.max(left)).max(0.0);
     }
 }
 

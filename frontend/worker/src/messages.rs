@@ -294,10 +294,17 @@ pub enum Reason {
     Engine,
 }
 
+/// Errors and texts alike, taken as they come out of `map_err`.
+fn text_of<M: ToString>(message: M) -> String {
+    let text = message.to_string();
+    drop(message);
+    text
+}
+
 impl Refusal {
     /// A refusal of a kind.
-    pub fn new(reason: Reason, message: impl ToString) -> Self {
-        Self { reason, message: message.to_string() }
+    pub fn new<M: ToString>(reason: Reason, message: M) -> Self {
+        Self { reason, message: text_of(message) }
     }
 }
 

@@ -80,14 +80,13 @@ async fn compare(files: &[Vec<u8>], palette: &[[u8; 3]]) -> Done {
 
 async fn check_prompt(model: &str, prompt: &str, wanted: &[Feature]) -> Done {
     let reader = READER.with_borrow(Clone::clone);
-    let reader = match reader {
-        Some(reader) => reader,
-        None => {
-            let files = files::fetch(&scope(), CLIP, |_| true, |_, _| {}).await?;
-            let reader = Rc::new(Reader::new(files).map_err(engine)?);
-            READER.set(Some(reader.clone()));
-            reader
-        }
+    let reader = if let Some(reader) = reader {
+        reader
+    } else {
+        let files = files::fetch(&scope(), CLIP, |_| true, |_, _| {}).await?;
+        let reader = Rc::new(Reader::new(files).map_err(engine)?);
+        READER.set(Some(reader.clone()));
+        reader
     };
     let (counter, exact) = counter(model).await?;
     let start = now();

@@ -55,7 +55,7 @@ mod tests {
         let expected = psnr(&wide(&a), &wide(&b), 255.0).unwrap();
         assert!((psnr8(&a, &b).unwrap() - expected).abs() < 1e-12);
         // All as far apart as can be: the largest sums.
-        assert!(psnr8(&[0; 70_000], &[255; 70_000]).unwrap().abs() < 1e-12);
+        assert!(psnr8(&vec![0; 70_000], &vec![255; 70_000]).unwrap().abs() < 1e-12);
     }
 
     #[test]

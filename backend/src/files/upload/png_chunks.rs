@@ -23,13 +23,14 @@ pub(super) fn texts(bytes: &[u8]) -> Result<Vec<(String, String)>, UploadError> 
     let mut rest = bytes.get(8..).ok_or(UploadError::Truncated)?;
     let mut texts = Vec::new();
     for _ in 0..MAX_CHUNKS {
-        let (name, data, after) = chunk(rest)?;
+        let Chunk { name, data, after } = chunk(rest)?;
         match name {
             // Width, height, then the depth.
-            b"IHDR" => match data.get(8) {
-                Some(depth @ 9..) => return Err(UploadError::Depth(*depth)),
-                _ => {}
-            },
+            b"IHDR" => {
+                if let Some(depth @ 9..) = data.get(8) {
+                    return Err(UploadError::Depth(*depth));
+                }
+            }
             b"acTL" => return Err(UploadError::Animated),
             b"tEXt" | b"zTXt" | b"iTXt" => {
                 let text = text(name, data)?.filter(|(_, text)| text.len() <= MAX_TEXT);
@@ -65,13 +66,20 @@ fn text(name: &[u8], data: &[u8]) -> Result<Option<(String, String)>, UploadErro
     Ok(text.map(|text| (latin1(keyword), text)))
 }
 
-/// Name, data and what follows of the next chunk.
-fn chunk(rest: &[u8]) -> Result<(&[u8], &[u8], &[u8]), UploadError> {
+/// A chunk, and what follows it.
+struct Chunk<'a> {
+    name: &'a [u8],
+    data: &'a [u8],
+    after: &'a [u8],
+}
+
+/// The next chunk.
+fn chunk(rest: &[u8]) -> Result<Chunk<'_>, UploadError> {
     let size = rest.get(..4).and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes);
     let size = size.ok_or(UploadError::Truncated)? as usize;
     // Name, data and check sum.
     let end = size.checked_add(12).filter(|end| *end <= rest.len()).ok_or(UploadError::Truncated)?;
-    Ok((&rest[4..8], &rest[8..end - 4], &rest[end..]))
+    Ok(Chunk { name: &rest[4..8], data: &rest[8..end - 4], after: &rest[end..] })
 }
 
 /// A colour profile: not used, only kept from growing in whoever opens it.

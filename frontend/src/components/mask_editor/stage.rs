@@ -58,7 +58,9 @@ pub fn Stage(
         format!("translate({}px, {}px)", x - side() / 2.0, y - side() / 2.0)
     };
     let line = move || {
-        desk.line.with(|line| line.iter().map(|at| format!("{:.2},{:.2} ", at.x, at.y)).collect::<String>())
+        desk.line.with(|line| {
+            line.iter().fold(String::new(), |points, at| format!("{points}{:.2},{:.2} ", at.x, at.y))
+        })
     };
     let resized = window_event_listener(leptos::ev::resize, move |_| desk.fit());
     on_cleanup(move || resized.remove());

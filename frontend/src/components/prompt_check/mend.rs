@@ -16,7 +16,7 @@ pub fn without<'a>(prompt: &str, parts: impl Iterator<Item = &'a Span>) -> Strin
             (false, Some(after)) => format!("{before}, {}", after.trim_start()),
             (false, None) => format!("{before} {after}"),
         };
-        text = rest.trim().to_owned();
+        rest.trim().clone_into(&mut text);
     }
     text
 }

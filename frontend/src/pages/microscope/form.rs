@@ -11,7 +11,7 @@ use crate::{
     },
     i18n::{self, Says, Words, t_string, use_i18n},
     state::models::Models,
-    worker::messages::Drawing,
+    worker::{self, messages::Drawing},
 };
 
 /// How the second run differs from the first.
@@ -145,7 +145,7 @@ pub fn Form(bench: Bench) -> impl IntoView {
                     }
                 }
             >
-                <button type="button" class="btn scope-stop" on:click=move |_| bench.stop()>
+                <button type="button" class="btn scope-stop" on:click=|_| worker::easel().stop()>
                     {icon("stop")}
                     {move || t_string!(i18n, studio.cancel)}
                 </button>

@@ -60,11 +60,6 @@ impl Bench {
     pub fn is_active(self) -> bool {
         self.runs.iter().any(|run| run.is_active())
     }
-
-    /// Ends what is being drawn.
-    pub fn stop(self) {
-        worker::easel().stop();
-    }
 }
 
 /// The page.
@@ -104,7 +99,7 @@ pub fn MicroscopePage() -> impl IntoView {
     });
     on_cleanup(move || {
         if untrack(move || bench.is_active()) {
-            bench.stop();
+            worker::easel().stop();
         }
         bench.runs.iter().for_each(|run| run.clear());
     });

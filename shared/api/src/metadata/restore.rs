@@ -49,7 +49,7 @@ impl Restore {
     pub fn prompt(&mut self, text: &str, has_weights: bool) {
         let text = self.take_tags(text);
         self.parameters.prompt_weighting |= has_weights && is_weighted(&text);
-        if let Some(text) = self.fitting("prompt", text) {
+        if let Some(text) = self.fitting("prompt", &text) {
             self.parameters.prompt = text;
         }
     }
@@ -58,11 +58,11 @@ impl Restore {
         let text = self.take_tags(text);
         self.parameters.prompt_weighting |= has_weights && is_weighted(&text);
         if !text.is_empty() {
-            self.parameters.negative_prompt = self.fitting("negative prompt", text);
+            self.parameters.negative_prompt = self.fitting("negative prompt", &text);
         }
     }
 
-    fn fitting(&mut self, what: &str, text: String) -> Option<String> {
+    fn fitting(&mut self, what: &str, text: &str) -> Option<String> {
         let text = text.replace('\0', "").trim().to_owned();
         if text.chars().count() as u64 > limits::PROMPT_CHARS {
             self.lose(what, &text, LostReason::OutOfRange);

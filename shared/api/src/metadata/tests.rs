@@ -220,7 +220,7 @@ fn our_own_record_comes_first_and_whole() {
 fn what_is_restored_is_always_accepted_and_nothing_grows() {
     let long = "x".repeat(MAX_TEXT_BYTES + 1);
     assert_eq!(one("parameters", &long), None);
-    let many: String = (0..500).map(|key| format!("Key {key}: {}, ", "v".repeat(300))).collect();
+    let many = (0..500).fold(String::new(), |text, key| format!("{text}Key {key}: {}, ", "v".repeat(300)));
     let wide = format!("{}\nSteps: 20, Seed: 1, Size: 64x64, {many}", "a ".repeat(100_000));
     let imported = one("parameters", &wide).unwrap();
     assert!(imported.lost.len() <= MAX_LOST && imported.lost.iter().all(|lost| lost.value.len() < 120));

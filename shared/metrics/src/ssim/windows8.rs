@@ -84,7 +84,9 @@ pub(super) fn gaussian(a: &[u8], b: &[u8], size: Size, weights: &[f64]) -> Vec<f
     let mut out = Vec::with_capacity((size.height - side + 1) * (size.width - side + 1));
     let mut row = vec![0.0; across];
     for first in 0..=size.height - side {
-        columns.iter_mut().for_each(|column| column.fill(0.0));
+        for column in &mut columns {
+            column.fill(0.0);
+        }
         let middle = side / 2;
         for (tap, weight) in weights.iter().enumerate().take(middle) {
             let pair = |pixels| [first + tap, first + side - 1 - tap].map(|y| row_of(pixels, stride, y));
@@ -98,8 +100,8 @@ pub(super) fn gaussian(a: &[u8], b: &[u8], size: Size, weights: &[f64]) -> Vec<f
             for i in 0..across {
                 means[i] = weights[middle] * centre[i];
             }
-            for tap in 0..middle {
-                let (left, right, weight) = (at(tap), at(side - 1 - tap), weights[tap]);
+            for (tap, weight) in weights.iter().enumerate().take(middle) {
+                let (left, right) = (at(tap), at(side - 1 - tap));
                 for i in 0..across {
                     means[i] += weight * (left[i] + right[i]);
                 }

@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::{Stage, WHAT, root_of, widths};
+use super::{MOST_LAYERS, Stage, WHAT, root_of, widths};
 use crate::nn::{Conv2d, Conv2dShape, Plus, Rectifier, pixel_shuffle, repeat_pixels};
 use crate::weights::Scope;
 use crate::{Error, Result};
@@ -24,7 +24,7 @@ impl Compact {
         let body = scope.pp("body");
         let same = Conv2dShape::same(3);
         let (features, channels) = widths(&body.pp(0))?;
-        let count = (1..).take_while(|i| body.contains(&format!("{}.weight", 2 * i))).count();
+        let count = (1..MOST_LAYERS).take_while(|i| body.contains(&format!("{}.weight", 2 * i))).count();
         let (outputs, _) = widths(&body.pp(2 * count))?;
         let scale = root_of(outputs / 3).filter(|scale| scale * scale * 3 == outputs);
         let (Some(scale), 3, true) = (scale, channels, count > 0) else {

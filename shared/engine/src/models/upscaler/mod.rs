@@ -43,10 +43,13 @@ pub struct Upscaler {
     dtype: DType,
 }
 
+/// More layers of a kind than any network has: where counting them ends.
+const MOST_LAYERS: usize = 10_000;
+
 #[derive(Debug)]
 enum Net {
-    Rrdb(Rrdb),
-    Compact(Compact),
+    Rrdb(Box<Rrdb>),
+    Compact(Box<Compact>),
 }
 
 impl Upscaler {
@@ -59,9 +62,9 @@ impl Upscaler {
         let root = weights.root();
         let (net, unshuffle) = if root.contains("conv_first.weight") {
             let (net, unshuffle) = Rrdb::load(&root)?;
-            (Net::Rrdb(net), unshuffle)
+            (Net::Rrdb(Box::new(net)), unshuffle)
         } else if root.contains("body.0.weight") {
-            (Net::Compact(Compact::load(&root)?), 1)
+            (Net::Compact(Box::new(Compact::load(&root)?)), 1)
         } else {
             return Err(Error::config(
                 WHAT,

@@ -3,7 +3,7 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use super::{Stage, WHAT, root_of, widths};
+use super::{MOST_LAYERS, Stage, WHAT, root_of, widths};
 use crate::nn::{Conv2d, Conv2dShape, Plus, Rectifier, concat_channels, scale_and_add};
 use crate::weights::Scope;
 use crate::{Error, Result};
@@ -44,8 +44,8 @@ impl Rrdb {
             ));
         };
         let body = scope.pp("body");
-        let count = (0..).take_while(|i| body.contains(&format!("{i}.rdb1.conv1.weight"))).count();
-        let ups = (1..).take_while(|i| scope.contains(&format!("conv_up{i}.weight"))).count();
+        let count = (0..MOST_LAYERS).take_while(|i| body.contains(&format!("{i}.rdb1.conv1.weight"))).count();
+        let ups = (1..MOST_LAYERS).take_while(|i| scope.contains(&format!("conv_up{i}.weight"))).count();
         if count == 0 || (1 << ups) % unshuffle != 0 {
             return Err(Error::config(
                 WHAT,
