@@ -114,8 +114,7 @@ fn number(event: &leptos::ev::Event) -> f64 {
 #[component]
 pub fn FaultLine(
     /// The field.
-    #[prop(into)]
-    id: String,
+    id: &'static str,
     /// What is wrong.
     #[prop(into)]
     fault: Signal<Option<Words>>,

@@ -7,10 +7,8 @@ use std::{collections::HashMap, time::Duration};
 
 use chapan_api::{
     generation::CreateGeneration,
-    grid::CreateGrid,
     id::{ImageId, JobId},
     job::{Applied, JobChange, JobEvent, JobState, JobStatus, JobView},
-    upscale::CreateUpscale,
 };
 use leptos::{prelude::*, task::spawn_local};
 
@@ -107,31 +105,17 @@ impl Jobs {
             return Ok(job);
         }
         let view = self.connection.note(api::job::get(id).await)?;
-        Ok(self.follow(view, None))
+        let job = self.insert(view, None);
+        self.balance();
+        Ok(job)
     }
 
     /// Asks for a picture.
     pub async fn submit(self, request: CreateGeneration) -> Result<Job, Failure> {
         let view = self.connection.note(api::generation::create(&request).await)?;
-        Ok(self.follow(view, Some(request)))
-    }
-
-    /// Asks for a larger copy of a picture.
-    pub async fn submit_upscale(self, request: &CreateUpscale) -> Result<Job, Failure> {
-        let view = self.connection.note(api::upscale::create(request).await)?;
-        Ok(self.follow(view, None))
-    }
-
-    /// Asks for a grid of pictures.
-    pub async fn submit_grid(self, request: &CreateGrid) -> Result<Job, Failure> {
-        let view = self.connection.note(api::grid::create(request).await)?;
-        Ok(self.follow(view, Some(request.base.clone())))
-    }
-
-    fn follow(self, view: JobView, asked: Option<CreateGeneration>) -> Job {
-        let job = self.insert(view, asked);
+        let job = self.insert(view, Some(request));
         self.balance();
-        job
+        Ok(job)
     }
 
     /// Asks a job to stop; its stream says when it has.
@@ -166,23 +150,19 @@ impl Jobs {
             });
             list.insert(place, job.clone());
         });
-        if job.asked.with_untracked(Option::is_none) {
+        if job.asked.with_untracked(Option::is_none)
+            && let Some(generation) = view.generation.clone()
+        {
             let asked = job.asked.clone();
             spawn_local(async move {
-                // A larger copy was asked for without words.
-                let found = if let Some(id) = &view.generation {
-                    api::generation::get(id).await.map(|generation| generation.parameters)
-                } else if let Some(id) = &view.grid {
-                    api::grid::get(id).await.map(|grid| grid.parameters.base)
-                } else {
-                    return;
-                };
-                if let Ok(found) = found {
-                    asked.set(Some(found));
+                if let Ok(generation) = api::generation::get(&generation).await {
+                    asked.set(Some(generation.parameters));
                 }
             });
         }
-        self.bring(&job.state.with_untracked(|state| state.view.images.clone()));
+        for image in job.state.with_untracked(|state| state.view.images.clone()) {
+            self.bring(image);
+        }
         job
     }
 
@@ -235,7 +215,9 @@ impl Jobs {
                     self.streams.update_value(|streams| {
                         streams.remove(&job.id);
                     });
-                    self.bring(&images);
+                    for image in images {
+                        self.bring(image);
+                    }
                     self.look_at_the_rest();
                     self.balance();
                 }
@@ -243,17 +225,15 @@ impl Jobs {
         }
     }
 
-    /// Adds a finished job's pictures to the pictures.
-    fn bring(self, images: &[ImageId]) {
-        for image in images.iter().cloned() {
-            spawn_local(async move {
-                if let Ok(image) = self.pictures.fetch(&image).await
-                    && image.deleted_at_ms.is_none()
-                {
-                    self.pictures.add(image);
-                }
-            });
-        }
+    /// Adds a finished job's picture to the pictures.
+    fn bring(self, image: ImageId) {
+        spawn_local(async move {
+            if let Ok(image) = self.pictures.fetch(&image).await
+                && image.deleted_at_ms.is_none()
+            {
+                self.pictures.add(image);
+            }
+        });
     }
 
     /// Follows the jobs at the head of the queue.

@@ -4,15 +4,13 @@ use chapan_api::{id::ImageId, image::ImageView};
 use leptos::{ev::KeyboardEvent, html, prelude::*, task::spawn_local};
 use leptos_router::{NavigateOptions, hooks::use_navigate};
 
-use super::{filter::Shelf, throw_away};
+use super::delete;
 use crate::{
     components::{
-        actions::PictureActions,
         icon::icon,
         notice::ErrorNotice,
         picture::{PixelToggle, Pixels},
-        record::{Record, title},
-        reproduce::Reproduce,
+        record::{PictureActions, Record, title},
     },
     i18n::{self, t_string, use_i18n},
     state::{connection::Connection, pictures::Pictures, toast::Toasts},
@@ -30,7 +28,6 @@ pub fn Lightbox(
     let i18n = use_i18n();
     let pictures = expect_context::<Pictures>();
     let connection = expect_context::<Connection>();
-    let shelf = expect_context::<Shelf>();
     let navigate = use_navigate();
     let dialog = NodeRef::<html::Dialog>::new();
     let fetched = RwSignal::new(None::<ImageView>);
@@ -61,9 +58,7 @@ pub fn Lightbox(
     });
     let close = {
         let navigate = navigate.clone();
-        Callback::new(move |()| {
-            navigate(&shelf.place(None), NavigateOptions { scroll: false, ..Default::default() });
-        })
+        Callback::new(move |()| navigate("/gallery", NavigateOptions { scroll: false, ..Default::default() }))
     };
     let beside = move |forward: bool| {
         pictures.items().with(|items| {
@@ -76,7 +71,7 @@ pub fn Lightbox(
     let step = Callback::new(move |forward: bool| {
         if let Some(id) = untrack(|| beside.with_value(|beside| beside(forward))) {
             let options = NavigateOptions { replace: true, scroll: false, ..Default::default() };
-            navigate(&shelf.place(Some(id.as_str())), options);
+            navigate(&format!("/gallery/{id}"), options);
         }
     });
     let has = move |forward: bool| beside.with_value(|beside| beside(forward)).is_some();
@@ -175,10 +170,9 @@ pub fn Lightbox(
 
 #[component]
 fn Room(image: ImageView, zoom: RwSignal<Option<u32>>) -> impl IntoView {
-    let i18n = use_i18n();
     let pixels = expect_context::<Pixels>();
-    let (width, height) = (image.width, image.height);
-    let alt = title(&image);
+    let i18n = use_i18n();
+    let (width, height, alt) = (image.width, image.height, title(&image));
     view! {
         <div
             class="lightbox-room"
@@ -198,7 +192,7 @@ fn Side(image: ImageView, close: Callback<()>) -> impl IntoView {
     let i18n = use_i18n();
     let pictures = expect_context::<Pictures>();
     let toasts = expect_context::<Toasts>();
-    let doomed = image.id.clone();
+    let doomed = image.clone();
     view! {
         <div class="lightbox-actions">
             <PictureActions image=image.clone() />
@@ -207,14 +201,13 @@ fn Side(image: ImageView, close: Callback<()>) -> impl IntoView {
                 class="btn"
                 on:click=move |_| {
                     close.run(());
-                    throw_away(i18n, pictures, toasts, vec![doomed.clone()]);
+                    delete(i18n, pictures, toasts, doomed.clone());
                 }
             >
                 {icon("trash")}
                 {move || t_string!(i18n, gallery.delete)}
             </button>
         </div>
-        <Reproduce image=image.clone() />
         <Record image />
     }
 }
