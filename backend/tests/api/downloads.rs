@@ -266,13 +266,14 @@ async fn a_listing_cannot_lead_out_of_the_folder() {
 
 /// Asks until the download is as `fits` wants it.
 async fn until(studio: &Studio, fits: impl Fn(&DownloadView) -> bool) -> DownloadView {
+    let mut looks = tokio::time::interval(Duration::from_millis(20));
     for _ in 0..500 {
+        looks.tick().await;
         let list: Vec<DownloadView> =
             json_of(studio.local().get("/api/downloads").await, StatusCode::OK).await;
         if let Some(view) = list.into_iter().find(&fits) {
             return view;
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("the download did not get there");
 }

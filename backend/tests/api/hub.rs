@@ -325,7 +325,9 @@ fn content(hub: &Shared, path: &str, headers: &HeaderMap) -> Response<Body> {
         let sent = Bytes::from(part[..count.min(part.len())].to_vec());
         // The part must be on its way before the connection is dropped.
         let cut = async {
-            tokio::time::sleep(Duration::from_millis(150)).await;
+            let mut network = tokio::time::interval(Duration::from_millis(150));
+            network.tick().await;
+            network.tick().await;
             Err(std::io::Error::other("cut"))
         };
         Body::from_stream(stream::iter([Ok(sent)]).chain(stream::once(cut)))

@@ -229,7 +229,10 @@ mod tests {
             format!(r#"{{"parameter": "seed", "values": [{}]}}"#, values.join(","))
         };
         let of = |base: &str, x: usize, y: usize| {
-            let y = axis(y).replace("seed", "variation_strength").replace("values\": [", "values\": [0.1,");
+            let y = axis(y)
+                .replace("seed", "variation_strength")
+                .replace("values\": [", "values\": [0.1,")
+                .replace(",]", "]");
             grid(&format!(r#"{{"base": {base}, "x": {}, "y": {y}}}"#, axis(x)))
         };
         let field = |grid: CreateGrid| grid.validate().unwrap_err()[0].field.clone();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::base::BaseModel;
+use super::family::BaseModel;
 use super::file::LoraFile;
 use super::keys::{Factor, Key};
 use crate::weights::TensorSource;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::base::BaseModel;
+use super::family::BaseModel;
 
 /// A fault of a LoRA file, with the file it was found in.
 #[derive(Debug, thiserror::Error)]

@@ -20,10 +20,10 @@
 
 mod aliases;
 mod apply;
-mod base;
 mod describe;
 mod error;
 mod factors;
+mod family;
 mod file;
 mod keys;
 mod metadata;
@@ -33,8 +33,8 @@ mod update;
 
 pub use aliases::{Component, ModelLayers};
 pub use apply::{Application, AppliedLora, apply};
-pub use base::BaseModel;
 pub use describe::{LoraDescription, describe};
 pub use error::{LoraError, LoraFault};
+pub use family::BaseModel;
 pub use file::LoraFile;
 pub use read::{Lora, Report};

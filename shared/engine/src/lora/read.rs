@@ -6,9 +6,9 @@ use std::sync::{Arc, OnceLock};
 use candle_core::{DType, Tensor};
 
 use super::aliases::{Component, ModelLayer, ModelLayers};
-use super::base::BaseModel;
 use super::error::{LoraError, LoraFault};
 use super::factors::{Checked, Factors, Format, Listed};
+use super::family::BaseModel;
 use super::file::LoraFile;
 use super::keys::{Factor, Key};
 use super::metadata::AdapterMetadata;
