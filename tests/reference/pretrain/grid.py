@@ -54,7 +54,7 @@ def main():
         rows.append(np.concatenate(list(made), 1))
     # A palette keeps the file small.
     picture = Image.fromarray((np.concatenate(rows) * 255).round().astype(np.uint8))
-    picture.quantize(64, dither=Image.Dither.NONE).save(options.output, optimize=True)
+    picture.quantize(256, dither=Image.Dither.NONE).save(options.output, optimize=True)
 
 
 if __name__ == "__main__":
