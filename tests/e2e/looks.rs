@@ -9,7 +9,10 @@ const SIZES: [(u32, u32); 2] = [(1280, 800), (390, 844)];
 fn every_page_fits_is_named_and_is_kept() {
     let visit = Visit::to("/studio");
     for (prompt, seed) in [
-        ("a smiling man, round face, thin mustache, orange chapan robe, steppe background, flat style", "7"),
+        (
+            "a smiling man with a round face, wide open eyes, a thin moustache and short hair, wearing an orange patterned chapan robe, facing forward, steppe background, flat style",
+            "7",
+        ),
         ("a woman with braided hair, blue dress, yurt background, pastel style", "11"),
         ("a hotel room with a red bed, blue wall, a lamp and a plant", "3"),
     ] {

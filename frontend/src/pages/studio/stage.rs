@@ -67,7 +67,7 @@ fn Invitation() -> impl IntoView {
     let i18n = use_i18n();
     let draft = expect_context::<Draft>();
     let examples = [
-        "a smiling man, round face, thin mustache, orange chapan robe, steppe background, flat style",
+        "a smiling man with a round face, wide open eyes, a thin moustache and short hair, wearing an orange patterned chapan robe, facing forward, steppe background, flat style",
         "an old man with a full beard, blue robe, yurt background, pastel style",
         "a hotel room with a red bed, blue wall, a lamp and a plant",
     ];
