@@ -49,20 +49,6 @@ mod tests {
     use crate::noise::TorchRng;
     use crate::schedulers::SchedulerName;
 
-    const NAMES: [&str; 11] = [
-        "euler",
-        "euler_k",
-        "euler_a",
-        "heun",
-        "heun_k",
-        "dpmpp_2m",
-        "dpmpp_2m_k",
-        "unipc",
-        "unipc_k",
-        "ddim",
-        "lcm",
-    ];
-
     fn config(prediction: &str) -> SchedulerConfig {
         let json = format!(
             r#"{{"prediction_type": "{prediction}", "beta_schedule": "scaled_linear", "beta_start": 0.00085,
@@ -75,10 +61,10 @@ mod tests {
     fn a_perfect_network_shows_the_clean_sample_at_every_step_of_every_algorithm() {
         let (clean, noise) = ([0.4f32, -1.2, 0.05], [1.1f32, 0.3, -0.7]);
         for prediction in ["epsilon", "v_prediction", "sample"] {
-            for name in NAMES {
+            for name in SchedulerName::ALL {
                 let config = config(prediction);
-                let scheduler = config.build(Some(name.parse::<SchedulerName>().unwrap()), 8);
-                if (name, prediction) == ("euler_a", "sample") {
+                let scheduler = config.build(Some(name), 8);
+                if (name, prediction) == (SchedulerName::EulerA, "sample") {
                     assert!(scheduler.is_err(), "diffusers does not define it either");
                     continue;
                 }
