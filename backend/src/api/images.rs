@@ -174,6 +174,7 @@ pub(super) fn view(row: ImageRow) -> ImageView {
         width: row.width,
         height: row.height,
         record: row.record,
+        enlargement: row.enlargement.map(Box::new),
         imported: row.imported.map(Box::new),
         sha256: row.sha256,
         size_bytes: row.size_bytes,

@@ -23,6 +23,7 @@ mod requests;
 mod security;
 mod static_files;
 mod uploads;
+mod upscales;
 mod users;
 
 use std::any::Any;
@@ -130,6 +131,9 @@ fn described_routes() -> OpenApiRouter<AppState> {
         .routes(routes!(job_events::follow_job))
         .routes(routes!(grids::create_grid))
         .routes(routes!(grids::show_grid))
+        .routes(routes!(upscales::create_upscale))
+        .routes(routes!(upscales::show_upscale))
+        .routes(routes!(upscales::list_upscalers))
         .routes(routes!(images::list_images))
         .routes(routes!(gallery::change_images))
         .routes(routes!(gallery::fetch_images))

@@ -123,6 +123,7 @@ fn view(model: Checkpoint, loaded: &[ModelId]) -> ModelView {
     ModelView {
         memory_bytes: model.memory_bytes(model.default_side, model.default_side),
         loaded: loaded.contains(&model.id),
+        inpainting: model.inpainting,
         id: model.id,
         family: model.family,
         size_bytes: model.size_bytes,

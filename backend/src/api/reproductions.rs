@@ -8,9 +8,10 @@ use chapan_api::generation::CreateGeneration;
 use chapan_api::id::{GenerationId, ImageId, UserId};
 use chapan_api::image::{ImageRecord, SourceRecord};
 use chapan_api::job::JobView;
-use chapan_api::reproduction::{ReproductionView, Verdict, circumstances};
+use chapan_api::reproduction::{ReproductionView, Verdict, circumstances, upscale_circumstances};
+use chapan_api::upscale::CreateUpscale;
 
-use super::{ApiError, ApiResult, App, AppState, requests};
+use super::{ApiError, ApiResult, App, AppState, requests, upscales};
 use crate::auth::CurrentUser;
 use crate::files::picture::decode_picture;
 use crate::ids;
@@ -33,6 +34,12 @@ pub(super) async fn reproduce_image(
     Path(id): Path<ImageId>,
 ) -> ApiResult<(StatusCode, Json<JobView>)> {
     let row = app.store.image(&user.id, &id).await?.ok_or_else(|| ApiError::not_found("image", &id))?;
+    if let Some(enlargement) = row.enlargement {
+        let image = find_source(&app, &user.id, &enlargement.image).await?;
+        let request = CreateUpscale { image, scale: enlargement.scale, model: Some(enlargement.model) };
+        let job = upscales::accept(&app, user.id, request, Some(id)).await?;
+        return Ok((StatusCode::ACCEPTED, Json(job)));
+    }
     let record = row.record.ok_or_else(|| {
         ApiError::new(
             ErrorCode::Conflict,
@@ -79,13 +86,6 @@ async fn request_of(app: &App, owner: &UserId, record: &ImageRecord) -> ApiResul
     for source in [&mut record.ingredients.image, &mut record.ingredients.mask_image].into_iter().flatten() {
         source.id = Some(find_source(app, owner, source).await?);
     }
-    if record.ingredients.scale.is_some() {
-        return Err(ApiError::new(
-            ErrorCode::Conflict,
-            "a larger copy is not made again from a prompt",
-            "make a larger copy of the original once more and compare the two",
-        ));
-    }
     Ok(record.request())
 }
 
@@ -108,8 +108,9 @@ async fn find_source(app: &App, owner: &UserId, source: &SourceRecord) -> ApiRes
 }
 
 async fn compare(app: &App, then: ImageRow, now: ImageRow) -> ApiResult<Verdict> {
-    let circumstances = match (&then.record, &now.record) {
-        (Some(then), Some(now)) => circumstances(then, now),
+    let circumstances = match (&then.enlargement, &now.enlargement, &then.record, &now.record) {
+        (Some(then), Some(now), ..) => upscale_circumstances(then, now),
+        (_, _, Some(then), Some(now)) => circumstances(then, now),
         _ => Vec::new(),
     };
     let mut verdict = Verdict {
@@ -133,20 +134,26 @@ async fn compare(app: &App, then: ImageRow, now: ImageRow) -> ApiResult<Verdict>
     Ok(verdict)
 }
 
-/// Share of pixels that differ, and the greatest difference of a colour value. Pictures of different sizes differ in all.
+/// Share of pixels that differ, and the greatest difference of a value. Pictures of different sizes differ in all.
 fn difference(first: &[u8], second: &[u8]) -> ApiResult<(f64, u8)> {
     let first = decode_picture(first).map_err(ApiError::internal)?;
     let second = decode_picture(second).map_err(ApiError::internal)?;
     if (first.width, first.height) != (second.width, second.height) {
         return Ok((1.0, u8::MAX));
     }
-    let (first, second) = (first.rgb(), second.rgb());
-    let mut changed = 0_usize;
-    let mut most = 0;
-    for (a, b) in first.chunks_exact(3).zip(second.chunks_exact(3)) {
-        let differs = a.iter().zip(b).map(|(a, b)| a.abs_diff(*b)).max().unwrap_or(0);
-        changed += usize::from(differs > 0);
-        most = most.max(differs);
+    let mut differences = vec![0_u8; first.width as usize * first.height as usize];
+    let mut note = |first: &[u8], second: &[u8], channels: usize| {
+        let pairs = first.chunks_exact(channels).zip(second.chunks_exact(channels));
+        for (most, (a, b)) in differences.iter_mut().zip(pairs) {
+            *most = a.iter().zip(b).map(|(a, b)| a.abs_diff(*b)).fold(*most, u8::max);
+        }
+    };
+    note(&first.rgb(), &second.rgb(), 3);
+    let opaque = || vec![u8::MAX; first.width as usize * first.height as usize];
+    let (alpha, other) = (first.alpha(), second.alpha());
+    if alpha.is_some() || other.is_some() {
+        note(&alpha.unwrap_or_else(opaque), &other.unwrap_or_else(opaque), 1);
     }
-    Ok((changed as f64 / (first.len() / 3).max(1) as f64, most))
+    let changed = differences.iter().filter(|&&most| most > 0).count();
+    Ok((changed as f64 / differences.len().max(1) as f64, differences.into_iter().max().unwrap_or(0)))
 }

@@ -156,18 +156,17 @@ fn plan_memory(app: &App, model: &Checkpoint, request: &CreateGeneration) -> Api
     // A model that is in memory already is not needed twice.
     let held = app.queue.loaded_models().contains(&model.id);
     let there = if held { model.memory_bytes(0, 0) } else { 0 };
+    let what = format!("a picture of {}x{} with `{}`", request.width, request.height, model.id);
+    let hint = format!("try {side}x{side}, or a smaller model", side = model.default_side);
+    plan(app, &what, needed, there, &hint).map_err(|error| error.at_field("width"))
+}
+
+/// Refuses work that needs more memory than there is; `there` bytes of it are in use for this very work already.
+pub(super) fn plan(app: &App, what: &str, needed: u64, there: u64, hint: &str) -> ApiResult<()> {
     let limit = app.config.memory_limit_bytes.unwrap_or_else(|| available_memory_bytes() + there);
     if needed <= limit {
         return Ok(());
     }
-    let fact = format!(
-        "a picture of {}x{} with `{}` needs about {} MB of memory, {} MB are free",
-        request.width,
-        request.height,
-        model.id,
-        needed >> 20,
-        limit >> 20
-    );
-    let hint = format!("try {side}x{side}, or a smaller model", side = model.default_side);
-    Err(ApiError::new(ErrorCode::NotEnoughMemory, fact, hint).at_field("width"))
+    let fact = format!("{what} needs about {} MB of memory, {} MB are free", needed >> 20, limit >> 20);
+    Err(ApiError::new(ErrorCode::NotEnoughMemory, fact, hint))
 }

@@ -10,14 +10,15 @@ use chapan_api::error::{ErrorBody, ErrorCode};
 use chapan_api::id::ImageId;
 use chapan_api::image::{ImageKind, ImageView, limits};
 use chapan_api::metadata;
+use chapan_api::upscale::UpscaleRecord;
 use serde::Deserialize;
 
 use super::extract::QueryOf;
 use super::{ApiError, ApiResult, AppState, images};
 use crate::auth::CurrentUser;
 use crate::files::picture::PictureError;
-use crate::files::png::{encode_bare_png, encode_png};
-use crate::files::upload::{Upload, UploadError, read_upload};
+use crate::files::png::{Pixels, encode_with_records};
+use crate::files::upload::{Purpose, Upload, UploadError, read_upload, records_in};
 use crate::ids;
 use crate::store::NewImage;
 
@@ -64,10 +65,11 @@ pub(super) async fn upload_image(
         }
     })?;
     let turn = Arc::clone(&app.decoders).acquire_owned().await.map_err(ApiError::internal)?;
-    let kind = if query.mask { ImageKind::Mask } else { ImageKind::Upload };
+    let (kind, purpose) =
+        if query.mask { (ImageKind::Mask, Purpose::Mask) } else { (ImageKind::Upload, Purpose::Picture) };
     let taken = tokio::task::spawn_blocking(move || {
         let _turn = turn;
-        take(&bytes)
+        take(&bytes, purpose)
     });
     let taken = taken.await.map_err(|panic| {
         let refused = damaged("the file cannot be read");
@@ -84,6 +86,7 @@ pub(super) async fn upload_image(
         width: taken.width,
         height: taken.height,
         record: taken.record,
+        enlargement: taken.enlargement,
         imported: taken.imported,
         caption: None,
         duration_ms: 0,
@@ -100,19 +103,19 @@ struct Taken {
     width: u32,
     height: u32,
     record: Option<chapan_api::image::ImageRecord>,
+    enlargement: Option<UpscaleRecord>,
     imported: Option<metadata::Imported>,
 }
 
-fn take(bytes: &[u8]) -> ApiResult<Taken> {
-    let Upload { width, height, rgb, texts } = read_upload(bytes).map_err(|error| refused(&error))?;
-    let own = texts.iter().find(|(keyword, _)| keyword == metadata::RECORD_KEYWORD);
-    let record = own.and_then(|(_, text)| metadata::own_record(text));
+fn take(bytes: &[u8], purpose: Purpose) -> ApiResult<Taken> {
+    let Upload { width, height, rgb, alpha, texts } =
+        read_upload(bytes, purpose).map_err(|error| refused(&error))?;
+    let (record, enlargement) = records_in(&texts);
     let imported = metadata::read(&texts);
-    let png = match &record {
-        Some(record) => encode_png(width, height, &rgb, record),
-        None => encode_bare_png(width, height, &rgb),
-    };
-    Ok(Taken { png: png.map_err(ApiError::internal)?, width, height, record, imported })
+    let pixels = Pixels { width, height, rgb: &rgb, alpha: alpha.as_deref() };
+    let png =
+        encode_with_records(pixels, record.as_ref(), enlargement.as_ref()).map_err(ApiError::internal)?;
+    Ok(Taken { png, width, height, record, enlargement, imported })
 }
 
 fn refused(error: &UploadError) -> ApiError {

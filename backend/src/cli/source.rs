@@ -3,11 +3,13 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use chapan_api::image::SourceRecord;
 use chapan_api::validation::Checker;
 use chapan_engine::pipelines::{
     ImageToImage, Inpainting, MAX_MASK_BLUR, Mask, MaskedContent, Picture, Start,
 };
 use clap::Args;
+use sha2::{Digest, Sha256};
 
 use super::Failure;
 use crate::files::picture::{DecodedPicture, MAX_FILE_BYTES, MAX_SIDE, decode_picture};
@@ -120,12 +122,28 @@ pub fn drawn_size(
 
 /// Reads and decodes a file.
 pub fn read_picture(path: &Path) -> Result<DecodedPicture, Failure> {
+    decode(path, &read_file(path)?)
+}
+
+/// Decodes the bytes of a file.
+pub fn decode(path: &Path, bytes: &[u8]) -> Result<DecodedPicture, Failure> {
+    decode_picture(bytes)
+        .map_err(|error| Failure::from_text(&format!("cannot use `{}`: {error}", path.display())))
+}
+
+/// The bytes of a file, or of one that is too large a few more than are taken.
+pub fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
     let unreadable = |error: std::io::Error| {
         Failure::new(format!("cannot read `{}`: {error}", path.display()), "is the path right?")
     };
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(unreadable)?;
     file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    decode_picture(&bytes)
-        .map_err(|error| Failure::from_text(&format!("cannot use `{}`: {error}", path.display())))
+    Ok(bytes)
+}
+
+/// What records say of a file that a picture was made of.
+pub fn source_record(bytes: &[u8]) -> SourceRecord {
+    let sha256 = Sha256::digest(bytes).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    SourceRecord { id: None, sha256 }
 }

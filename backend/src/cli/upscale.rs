@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use chapan_api::upscale::UpscaleRecord;
 use chapan_engine::models::Upscaler;
 use chapan_engine::pipelines::upscale::DEFAULT_TILE;
 use chapan_engine::pipelines::{Flow, Picture};
@@ -12,12 +13,13 @@ use serde::Serialize;
 
 use super::generate::check_output;
 use super::installed::{find_place, model_folders};
-use super::source::read_picture;
+use super::source::{decode, read_file, source_record};
 use super::{Failure, output};
 use crate::config::Environment;
-use crate::files::png::encode_png_with_texts;
+use crate::files::png::{Pixels, encode_with_records};
+use crate::files::upload::own_records;
 use crate::hub::UpscalerFile;
-use crate::jobs::{Enlargement, enlarge};
+use crate::jobs::{Enlargement, enlarge, enlarge_alpha};
 
 /// Options of `chapan upscale`.
 #[derive(Debug, Args)]
@@ -26,7 +28,7 @@ use crate::jobs::{Enlargement, enlarge};
   chapan upscale --image photo.jpg --scale 2 --model RealESRGAN_x4plus.safetensors --output photo2.png
 Any tile size gives the same picture; smaller ones need less memory. A model enlarges by its own scale (2 or 4); for others
 the result is made smaller with a Lanczos filter. Models are safetensors of RRDBNet or SRVGGNetCompact, named by
-path, or by id from the folder `models/upscalers` of the data folder.")]
+path, or by id from the folder `models/upscalers` of the data folder. Parts to see through stay so.")]
 pub struct Arguments {
     /// The picture to enlarge: PNG, JPEG or WebP.
     #[arg(long, value_name = "FILE")]
@@ -57,27 +59,15 @@ pub struct Arguments {
     json: bool,
 }
 
-/// How the picture was made; travels in the PNG.
-#[derive(Serialize)]
-struct Record {
-    kind: &'static str,
-    model: String,
-    model_hash: String,
-    architecture: &'static str,
-    scale: f64,
-    width: usize,
-    height: usize,
-    device: String,
-    dtype: &'static str,
-    version: &'static str,
-}
-
 #[derive(Serialize)]
 struct Report {
     output: String,
     duration_ms: u64,
+    width: u32,
+    height: u32,
+    architecture: &'static str,
     #[serde(flatten)]
-    record: Record,
+    record: UpscaleRecord,
 }
 
 /// Enlarges the picture and writes it.
@@ -86,9 +76,13 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failu
     how.check()?;
     check_output(&arguments.output)?;
     let place = find_place(&arguments.device, arguments.dtype.as_deref())?;
-    let decoded = read_picture(&arguments.image)?;
-    let picture =
-        Picture { width: decoded.width as usize, height: decoded.height as usize, rgb: decoded.rgb() };
+    let bytes = read_file(&arguments.image)?;
+    let decoded = decode(&arguments.image, &bytes)?;
+    let (made, source) = (own_records(&bytes).0, source_record(&bytes));
+    drop(bytes);
+    let size = (decoded.width as usize, decoded.height as usize);
+    let (rgb, alpha) = decoded.into_rgb_and_alpha();
+    let picture = Picture { width: size.0, height: size.1, rgb };
     let file = find(arguments, environment)?;
     let started = Instant::now();
     let upscaler = Upscaler::load(SafetensorsFile::open(&file.path)?, &place.device, place.dtype)?;
@@ -98,37 +92,35 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failu
         bar.set_position(tiles.done as u64);
         Flow::Continue
     })?;
+    let alpha = alpha.map(|alpha| enlarge_alpha(&alpha, size, (image.width, image.height))).transpose()?;
     bar.finish_and_clear();
 
     let model_hash = file.sha256().map_err(|error| Failure::new(error, "can the model's file be read?"))?;
-    let record = Record {
-        kind: "upscale",
-        model: file.id.to_string(),
-        model_hash,
-        architecture: upscaler.architecture(),
+    let record = UpscaleRecord {
+        image: source,
         scale: arguments.scale,
-        width: image.width,
-        height: image.height,
+        model: file.id,
+        model_hash: Some(model_hash),
         device: place.name,
-        dtype: place.dtype.as_str(),
-        version: env!("CARGO_PKG_VERSION"),
+        dtype: place.dtype.as_str().to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        engine: Some(chapan_engine::NUMBERS.to_owned()),
     };
-    let text = serde_json::to_string(&record).map_err(|error| Failure::new(error, "please report this"))?;
-    let texts = [(crate::files::png::RECORD_KEYWORD, text)];
-    let png = encode_png_with_texts(image.width as u32, image.height as u32, &image.rgb, texts)
+    let (width, height) = (image.width as u32, image.height as u32);
+    let pixels = Pixels { width, height, rgb: &image.rgb, alpha: alpha.as_deref() };
+    let png = encode_with_records(pixels, made.as_ref(), Some(&record))
         .map_err(|error| Failure::from_text(&error.to_string()))?;
     output::write_file(&arguments.output, &png)?;
     let duration_ms = started.elapsed().as_millis() as u64;
     let output = arguments.output.display().to_string();
+    let architecture = upscaler.architecture();
     if arguments.json {
-        return output::say_json(&Report { output, duration_ms, record });
+        return output::say_json(&Report { output, duration_ms, width, height, architecture, record });
     }
     output::say(&format!(
-        "{output}: {}x{} of {}x{}, {} in {:.1} s ({}, {})",
-        record.width,
-        record.height,
-        picture.width,
-        picture.height,
+        "{output}: {width}x{height} of {}x{}, {} in {:.1} s ({}, {})",
+        size.0,
+        size.1,
         record.model,
         duration_ms as f64 / 1000.0,
         record.device,

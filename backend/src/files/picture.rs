@@ -147,6 +147,37 @@ impl DecodedPicture {
         if self.channels == 3 { self.pixels } else { self.rgb() }
     }
 
+    /// RGB rows, and opacity rows where there is something to see through.
+    pub fn into_rgb_and_alpha(mut self) -> (Vec<u8>, Option<Vec<u8>>) {
+        let alpha = self.alpha().filter(|alpha| alpha.iter().any(|&opacity| opacity < u8::MAX));
+        if self.channels == 4 {
+            // In place, for a picture may be large: a pixel's three bytes end before the next pixel's four begin.
+            let count = self.pixels.len() / 4;
+            for index in 0..count {
+                self.pixels.copy_within(index * 4..index * 4 + 3, index * 3);
+            }
+            self.pixels.truncate(count * 3);
+            self.channels = 3;
+        }
+        (self.into_rgb(), alpha)
+    }
+
+    /// RGB rows as they are seen on a white page: what shows through is white.
+    pub fn rgb_on_white(&self) -> Vec<u8> {
+        let blend = |level: u8, alpha: u8| {
+            let (level, alpha) = (u32::from(level), u32::from(alpha));
+            ((level * alpha + 255 * (255 - alpha) + 127) / 255) as u8
+        };
+        match self.channels {
+            2 => self.each().flat_map(|pixel| [blend(pixel[0], pixel[1]); 3]).collect(),
+            4 => self
+                .each()
+                .flat_map(|pixel| [pixel[0], pixel[1], pixel[2]].map(|level| blend(level, pixel[3])))
+                .collect(),
+            _ => self.rgb(),
+        }
+    }
+
     /// Brightness rows, as `Image.convert("L")` of Pillow. Alpha is dropped.
     pub fn luma(&self) -> Vec<u8> {
         match self.channels {

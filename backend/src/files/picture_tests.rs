@@ -217,3 +217,23 @@ fn what_is_no_picture_is_named() {
         assert!(error.contains(words) && error.contains("\nhint: "), "{error}");
     }
 }
+
+#[test]
+fn what_shows_through_is_white_on_white() {
+    let facts =
+        PictureFacts { format: PictureFormat::Png, turned: false, animated: false, sixteen_bit: false };
+    let picture = |channels: usize, pixels: &[u8]| DecodedPicture {
+        width: (pixels.len() / channels) as u32,
+        height: 1,
+        channels,
+        pixels: pixels.to_vec(),
+        facts,
+    };
+    let colour = picture(4, &[10, 20, 30, 255, 10, 20, 30, 0]);
+    assert_eq!(colour.rgb_on_white(), [10, 20, 30, 255, 255, 255]);
+    assert_eq!(picture(2, &[0, 128, 7, 255]).rgb_on_white(), [127, 127, 127, 7, 7, 7]);
+    assert_eq!(picture(3, &[1, 2, 3]).rgb_on_white(), [1, 2, 3]);
+    assert_eq!(colour.into_rgb_and_alpha(), (vec![10, 20, 30, 10, 20, 30], Some(vec![255, 0])));
+    assert_eq!(picture(4, &[1, 2, 3, 255]).into_rgb_and_alpha(), (vec![1, 2, 3], None));
+    assert_eq!(picture(2, &[9, 128]).into_rgb_and_alpha(), (vec![9, 9, 9], Some(vec![128])));
+}

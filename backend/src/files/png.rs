@@ -2,11 +2,14 @@
 //!
 //! Two texts travel in the file. `parameters` is the line format that the A1111 family and its many readers know: prompt,
 //! then `Negative prompt: ...`, then one line of `Key: value` pairs. `chapan` is our own record as JSON, with everything
-//! that is needed to make the picture again. Both are `tEXt` when they are Latin-1 and `iTXt` (UTF-8) when not, because
+//! that is needed to make the picture again, and `chapan.upscale` says how it was made larger after that. All are `tEXt` when they are Latin-1 and `iTXt` (UTF-8) when not, because
 //! `tEXt` cannot hold Cyrillic. Never a key or a name of a person.
 
+use std::io::Write;
+
 use chapan_api::image::{ImageRecord, LoraRecord};
-pub use chapan_api::metadata::RECORD_KEYWORD;
+pub use chapan_api::metadata::{RECORD_KEYWORD, UPSCALE_KEYWORD};
+use chapan_api::upscale::UpscaleRecord;
 
 /// The keyword of the A1111 text.
 pub const PARAMETERS_KEYWORD: &str = "parameters";
@@ -14,9 +17,9 @@ pub const PARAMETERS_KEYWORD: &str = "parameters";
 /// A picture that could not be written as PNG.
 #[derive(Debug, thiserror::Error)]
 pub enum PngError {
-    /// The bytes are not `width * height * 3`.
+    /// The bytes are not as many as the size says.
     #[error(
-        "a picture of {width}x{height} needs {expected} bytes of RGB, got {got}\nhint: this is a bug, please report it"
+        "a picture of {width}x{height} needs {expected} bytes, got {got}\nhint: this is a bug, please report it"
     )]
     WrongSize {
         /// Width in pixels.
@@ -36,55 +39,98 @@ pub enum PngError {
     Record(#[from] serde_json::Error),
 }
 
-/// Encodes 8-bit RGB rows, top to bottom, with the record of how they were made.
-pub fn encode_png(width: u32, height: u32, rgb: &[u8], record: &ImageRecord) -> Result<Vec<u8>, PngError> {
-    let parameters = (PARAMETERS_KEYWORD, parameters_text(record));
-    encode_png_with_texts(width, height, rgb, [parameters, (RECORD_KEYWORD, serde_json::to_string(record)?)])
+/// Pixels to write: 8 bits a value, rows from the top.
+#[derive(Clone, Copy, Debug)]
+pub struct Pixels<'a> {
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// `width * height * 3` bytes of red, green and blue.
+    pub rgb: &'a [u8],
+    /// `width * height` bytes of opacity, where the picture has parts to see through.
+    pub alpha: Option<&'a [u8]>,
 }
 
-/// The same with any texts, by their keywords.
-pub fn encode_png_with_texts(
-    width: u32,
-    height: u32,
-    rgb: &[u8],
-    texts: impl IntoIterator<Item = (&'static str, String)>,
-) -> Result<Vec<u8>, PngError> {
-    let expected = width as usize * height as usize * 3;
-    if rgb.len() != expected {
-        return Err(PngError::WrongSize { width, height, expected, got: rgb.len() });
+impl<'a> Pixels<'a> {
+    /// A picture that nothing shows through.
+    pub fn opaque(width: u32, height: u32, rgb: &'a [u8]) -> Self {
+        Self { width, height, rgb, alpha: None }
     }
-    let mut file = Vec::with_capacity(expected / 2);
+}
+
+/// Encodes 8-bit RGB rows, top to bottom, with the record of how they were made.
+pub fn encode_png(width: u32, height: u32, rgb: &[u8], record: &ImageRecord) -> Result<Vec<u8>, PngError> {
+    encode_with_records(Pixels::opaque(width, height, rgb), Some(record), None)
+}
+
+/// Encodes 8-bit RGB rows, top to bottom, with nothing else. Quick rather than small.
+pub fn encode_bare_png(width: u32, height: u32, rgb: &[u8]) -> Result<Vec<u8>, PngError> {
+    encode_with_records(Pixels::opaque(width, height, rgb), None, None)
+}
+
+/// Encodes a picture with what is known of its making: how it was drawn, and how it was made larger after that. What was
+/// not drawn here is written quickly rather than small.
+pub fn encode_with_records(
+    pixels: Pixels<'_>,
+    record: Option<&ImageRecord>,
+    enlargement: Option<&UpscaleRecord>,
+) -> Result<Vec<u8>, PngError> {
+    let mut texts = Vec::new();
+    if let Some(record) = record {
+        texts.push((PARAMETERS_KEYWORD, parameters_text(record) + &upscale_text(enlargement)));
+        texts.push((RECORD_KEYWORD, serde_json::to_string(record)?));
+    }
+    if let Some(enlargement) = enlargement {
+        texts.push((UPSCALE_KEYWORD, serde_json::to_string(enlargement)?));
+    }
+    let quick = record.is_none() || enlargement.is_some();
+    encode(pixels, texts, if quick { png::Compression::Fast } else { png::Compression::default() })
+}
+
+fn encode(
+    pixels: Pixels<'_>,
+    texts: Vec<(&'static str, String)>,
+    compression: png::Compression,
+) -> Result<Vec<u8>, PngError> {
+    let Pixels { width, height, rgb, alpha } = pixels;
+    let count = width as usize * height as usize;
+    let wrong = |expected: usize, got: usize| PngError::WrongSize { width, height, expected, got };
+    if rgb.len() != count * 3 {
+        return Err(wrong(count * 3, rgb.len()));
+    }
+    if let Some(alpha) = alpha.filter(|alpha| alpha.len() != count) {
+        return Err(wrong(count, alpha.len()));
+    }
+    let mut file = Vec::with_capacity(count * 3 / 2);
     let mut encoder = png::Encoder::new(&mut file, width, height);
-    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_color(if alpha.is_some() { png::ColorType::Rgba } else { png::ColorType::Rgb });
     encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_compression(compression);
     for (keyword, text) in texts {
         add_text(&mut encoder, keyword, text)?;
     }
     let mut writer = encoder.write_header()?;
-    writer.write_image_data(rgb)?;
-    writer.finish()?;
-    Ok(file)
-}
-
-/// Encodes 8-bit RGB rows, top to bottom, with nothing else: what was brought in, and sheets. Quick rather than small.
-pub fn encode_bare_png(width: u32, height: u32, rgb: &[u8]) -> Result<Vec<u8>, PngError> {
-    let expected = width as usize * height as usize * 3;
-    if rgb.len() != expected {
-        return Err(PngError::WrongSize { width, height, expected, got: rgb.len() });
+    match alpha {
+        None => writer.write_image_data(rgb)?,
+        Some(alpha) => {
+            // Row by row: a large picture is not copied as a whole.
+            let mut stream = writer.stream_writer()?;
+            let width = width.max(1) as usize;
+            for (rgb, alpha) in rgb.chunks(width * 3).zip(alpha.chunks(width)) {
+                let each = rgb.chunks_exact(3).zip(alpha);
+                let row: Vec<u8> = each.flat_map(|(rgb, alpha)| [rgb[0], rgb[1], rgb[2], *alpha]).collect();
+                stream.write_all(&row).map_err(png::EncodingError::from)?;
+            }
+            stream.finish()?;
+        }
     }
-    let mut file = Vec::with_capacity(expected / 2);
-    let mut encoder = png::Encoder::new(&mut file, width, height);
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_compression(png::Compression::Fast);
-    let mut writer = encoder.write_header()?;
-    writer.write_image_data(rgb)?;
     writer.finish()?;
     Ok(file)
 }
 
 /// Adds a text as `tEXt` if Latin-1 can hold it, else as `iTXt`.
-fn add_text<W: std::io::Write>(
+fn add_text<W: Write>(
     encoder: &mut png::Encoder<'_, W>,
     keyword: &str,
     text: String,
@@ -125,7 +171,15 @@ pub fn parameters_text(record: &ImageRecord) -> String {
     );
     pairs.push(("Model", record.model.to_string()));
     let number = |value: Option<f64>| value.map(|value| value.to_string());
-    pairs.extend(number(with.strength).map(|value| ("Denoising strength", value)));
+    // There is one name for the strength of both passes; readers take it for that of the second where there is one.
+    let strength = with.hires.as_ref().map(|hires| hires.request.strength).or(with.strength);
+    pairs.extend(number(strength).map(|value| ("Denoising strength", value)));
+    if let Some(hires) = &with.hires {
+        let done = hires.request.steps_done(record.num_inference_steps);
+        pairs.push(("Hires upscale", hires.request.scale.to_string()));
+        pairs.push(("Hires steps", done.to_string()));
+        pairs.extend(hires.request.upscaler.as_ref().map(|id| ("Hires upscaler", id.to_string())));
+    }
     pairs.extend(number(with.mask_blur).map(|value| ("Mask blur", value)));
     pairs.extend(with.variation_seed.map(|seed| ("Variation seed", seed.to_string())));
     pairs.extend(number(with.variation_strength).map(|value| ("Variation seed strength", value)));
@@ -141,10 +195,18 @@ pub fn parameters_text(record: &ImageRecord) -> String {
     text.trim_start().to_owned()
 }
 
-/// `<lora:name:weight>`, with the text encoders' weight first when it differs.
+/// What readers of the line know about a larger copy, to follow its last pair.
+fn upscale_text(enlargement: Option<&UpscaleRecord>) -> String {
+    enlargement.map_or_else(String::new, |enlargement| {
+        let (scale, model) = (enlargement.scale, quoted(enlargement.model.as_str()));
+        format!(", Postprocess upscale by: {scale}, Postprocess upscaler: {model}")
+    })
+}
+
+/// `<lora:name:weight>`, with both weights by name when they differ: two bare numbers mean opposite things elsewhere.
 fn lora_tag(lora: &LoraRecord) -> String {
     match lora.text_encoder_weight {
-        Some(text) => format!(" <lora:{}:{}:{}>", lora.model, text, lora.weight),
+        Some(text) => format!(" <lora:{}:te={}:unet={}>", lora.model, text, lora.weight),
         None => format!(" <lora:{}:{}>", lora.model, lora.weight),
     }
 }
@@ -187,7 +249,8 @@ fn sampler_name(scheduler: &str) -> (String, Option<&'static str>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chapan_api::image::Ingredients;
+    use chapan_api::generation::Hires;
+    use chapan_api::image::{HiresRecord, Ingredients, SourceRecord};
 
     fn record() -> ImageRecord {
         ImageRecord {
@@ -241,13 +304,25 @@ mod tests {
             ..Ingredients::default()
         };
         let rich = parameters_text(&ImageRecord { ingredients, ..record() });
-        assert!(rich.starts_with("a man, smiling <lora:ink:0.5:0.8>\n"), "{rich}");
+        assert!(rich.starts_with("a man, smiling <lora:ink:te=0.5:unet=0.8>\n"), "{rich}");
         assert!(
             rich.contains(
                 "Denoising strength: 0.5, Variation seed: 3, Variation seed strength: 0.25, \
                  Lora hashes: \"ink: aabbccddeeff\", RNG: CPU"
             ),
             "{rich}"
+        );
+        let hires = HiresRecord {
+            request: Hires { upscaler: Some("x4".to_owned().into()), ..Hires::default() },
+            upscaler_hash: None,
+        };
+        let ingredients = Ingredients { hires: Some(hires), ..Ingredients::default() };
+        let larger = parameters_text(&ImageRecord { ingredients, ..record() });
+        assert!(
+            larger.contains(
+                "Denoising strength: 0.4, Hires upscale: 2, Hires steps: 8, Hires upscaler: x4, RNG: CPU"
+            ),
+            "{larger}"
         );
         let odd = ImageRecord { model: "a, b: \"c\"".to_owned().into(), model_hash: None, ..record() };
         assert!(parameters_text(&odd).contains(r#"Model: "a, b: \"c\"", RNG"#));
@@ -267,6 +342,34 @@ mod tests {
         assert!(latin1.is_empty());
         assert_eq!(utf8[0].1, parameters_text(&kazakh));
         assert_eq!(serde_json::from_str::<ImageRecord>(&utf8[1].1).unwrap(), kazakh);
+    }
+
+    #[test]
+    fn what_shows_through_stays_and_a_larger_copy_says_so() {
+        let enlargement = UpscaleRecord {
+            image: SourceRecord { id: None, sha256: "aa".to_owned() },
+            scale: 1.5,
+            model: "x4".to_owned().into(),
+            model_hash: None,
+            device: "cpu".to_owned(),
+            dtype: "f32".to_owned(),
+            version: "0.1.0".to_owned(),
+            engine: None,
+        };
+        let pixels = Pixels { width: 2, height: 1, rgb: &[1, 2, 3, 4, 5, 6], alpha: Some(&[0, 255]) };
+        let file = encode_with_records(pixels, Some(&record()), Some(&enlargement)).unwrap();
+        let (latin1, _, pixels) = texts(&file);
+        assert_eq!(pixels, [1, 2, 3, 0, 4, 5, 6, 255]);
+        assert!(
+            latin1[0].1.ends_with(", Postprocess upscale by: 1.5, Postprocess upscaler: x4"),
+            "{latin1:?}"
+        );
+        assert_eq!(chapan_api::metadata::own_upscale_record(&latin1[2].1), Some(enlargement));
+        let short = Pixels { width: 2, height: 1, rgb: &[0; 6], alpha: Some(&[0]) };
+        assert!(matches!(
+            encode_with_records(short, None, None),
+            Err(PngError::WrongSize { expected: 2, got: 1, .. })
+        ));
     }
 
     #[test]

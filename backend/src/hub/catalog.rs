@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use chapan_api::id::ModelId;
 
-use super::{Checkpoint, LoraCandidate, loras};
+use super::{Checkpoint, LoraCandidate, UpscalerFile, loras};
 
 /// The folders to look in. Looking is cheap, so models that are added or removed are seen without a restart.
 #[derive(Clone, Debug)]
@@ -39,6 +39,11 @@ impl Catalog {
     /// The files that may be LoRAs.
     pub fn lora_candidates(&self) -> Vec<LoraCandidate> {
         loras::candidates(&self.folders)
+    }
+
+    /// The installed upscalers.
+    pub fn upscalers(&self) -> Vec<UpscalerFile> {
+        UpscalerFile::installed(&self.folders)
     }
 
     /// The model with this identifier.

@@ -56,6 +56,8 @@ pub struct Checkpoint {
     pub default_side: u32,
     /// Its own scheduler, in our spelling.
     pub default_scheduler: String,
+    /// Whether its denoiser looks at a mask and a kept part beside the latents: it can do nothing but inpainting.
+    pub inpainting: bool,
     /// Pixels along one side of a latent cell.
     pub latent_factor: u32,
     /// Channels of the widest level of the decoder: memory of a picture grows with it.
@@ -102,6 +104,7 @@ impl Checkpoint {
             license: license(folder),
             default_side: sample.map_or(1024, |size| size as u32 * latent_factor),
             default_scheduler: scheduler_name(&scheduler).to_owned(),
+            inpainting: unet["in_channels"].as_u64() != unet["out_channels"].as_u64(),
             latent_factor,
             decoder_width: levels.iter().copied().max().unwrap_or(1) as u32,
         }))

@@ -8,6 +8,10 @@ use super::checkpoint::{Error, json, sha256_of};
 
 /// Folder for single files, as they are published.
 const FILES_FOLDER: &str = "upscalers";
+/// Channels of the widest network that is read.
+const FEATURES: u64 = 64;
+/// Pixels of a tile with its margins.
+const TILE_PIXELS: u64 = 300 * 300;
 /// What the configuration of a folder says.
 const MODEL_TYPE: &str = "upscaler";
 
@@ -18,20 +22,25 @@ pub struct UpscalerFile {
     pub id: ModelId,
     /// Its weights.
     pub path: PathBuf,
+    /// Size of its weights.
+    pub size_bytes: u64,
 }
 
 impl UpscalerFile {
     /// A file of weights, or a folder with `model.safetensors` whose `config.json` says that it is an upscaler.
     /// `None`: it is something else.
     pub fn read(path: &Path) -> Option<Self> {
-        let name = |name: Option<&std::ffi::OsStr>| Some(ModelId::new(name?.to_str()?));
+        let file = |name: Option<&std::ffi::OsStr>, path: &Path| {
+            let size_bytes = std::fs::metadata(path).ok()?.len();
+            Some(Self { id: ModelId::new(name?.to_str()?), path: path.to_owned(), size_bytes })
+        };
         if path.is_file() && path.extension().is_some_and(|ending| ending == "safetensors") {
-            return Some(Self { id: name(path.file_stem())?, path: path.to_owned() });
+            return file(path.file_stem(), path);
         }
         let weights = path.join("model.safetensors");
         let config = json(&path.join("config.json")).ok()?;
         let is_upscaler = config["model_type"] == MODEL_TYPE && weights.is_file();
-        is_upscaler.then_some(Self { id: name(path.file_name())?, path: weights })
+        if is_upscaler { file(path.file_name(), &weights) } else { None }
     }
 
     /// All of these folders, nearest folder first, by name: `NAME/model.safetensors` and `upscalers/NAME.safetensors`.
@@ -50,6 +59,17 @@ impl UpscalerFile {
             }
         }
         found
+    }
+
+    /// Memory for the weights and for enlarging a picture of this size, in bytes. An estimate on the safe side, for a network
+    /// as wide as Real-ESRGAN's: three maps of its features over the picture, the feature maps of one tile, and the result as
+    /// numbers and as bytes.
+    pub fn memory_bytes(&self, width: u32, height: u32, scale: f64) -> u64 {
+        let pixels = u64::from(width) * u64::from(height);
+        let result = (pixels as f64 * scale * scale) as u64;
+        let maps = pixels * FEATURES * 4 * 3;
+        let tile = pixels.min(TILE_PIXELS) * FEATURES * 4 * 12;
+        self.size_bytes * 2 + maps + tile + result * 3 * (4 * 2 + 2) + (32 << 20)
     }
 
     /// SHA-256 of the weights, hexadecimal.

@@ -168,6 +168,7 @@ impl<'a> Attempt<'a> {
                 width: picture.width,
                 height: picture.height,
                 record: picture.record,
+                enlargement: picture.enlargement,
                 imported: None,
                 caption: picture.caption,
                 duration_ms: each_ms,

@@ -11,6 +11,7 @@ use std::sync::mpsc::{Sender, channel};
 
 use chapan_api::id::ModelId;
 use chapan_engine::lora::Lora;
+use chapan_engine::models::Upscaler;
 use chapan_engine::pipelines::StableDiffusionXl;
 use chapan_engine::{DType, Device};
 use tokio::sync::oneshot;
@@ -73,6 +74,8 @@ pub struct Bench {
     pub dtype: DType,
     /// The model in memory. One: a second would have to share the memory that pictures need.
     pub loaded: Option<Loaded>,
+    /// The upscaler in memory, with the SHA-256 of its weights; small beside a model.
+    pub upscaler: Option<(String, Upscaler)>,
 }
 
 /// A model in memory.
@@ -106,7 +109,7 @@ impl DeviceThread {
     pub fn start(name: String, device: Device, dtype: DType) -> Result<Self, DeviceError> {
         let (work, inbox) = channel::<Work>();
         std::thread::Builder::new().name(format!("engine {name}")).spawn(move || {
-            let mut bench = Bench { name, device, dtype, loaded: None };
+            let mut bench = Bench { name, device, dtype, loaded: None, upscaler: None };
             for work in inbox {
                 work(&mut bench);
             }
@@ -121,9 +124,10 @@ impl DeviceThread {
     ) -> Result<T, Crash> {
         let (reply, answer) = oneshot::channel();
         let guarded = move |bench: &mut Bench| {
-            // The bench survives a panic: the one part that could be half-changed, the model, is dropped.
+            // The bench survives a panic: the parts that could be half-changed, the models, are dropped.
             let done = catch_unwind(AssertUnwindSafe(|| work(bench))).map_err(|panic| {
                 bench.loaded = None;
+                bench.upscaler = None;
                 Crash(panic_text(&*panic))
             });
             // Nobody waits any more when the server stops; then the result is of no use.

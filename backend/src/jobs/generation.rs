@@ -119,20 +119,8 @@ pub(super) fn draw(
         ProgressEvent::Decoding => meter.report(JobPhase::Decoding),
     })?;
     meter.go_on(JobPhase::Saving)?;
-    let (image, mask_image) = materials.sources.records();
-    let ingredients = Ingredients {
-        strength: parameters.strength.filter(|_| image.is_some()),
-        mask_blur: parameters.mask_blur.filter(|_| mask_image.is_some()),
-        padding_mask_crop: parameters.padding_mask_crop.filter(|_| mask_image.is_some()),
-        masked_content: parameters.masked_content.filter(|_| mask_image.is_some()),
-        image,
-        mask_image,
-        loras,
-        variation_seed: parameters.variation_seed,
-        variation_strength: parameters.variation_strength,
-        prompt_weighting: parameters.prompt_weighting,
-        ..Ingredients::default()
-    };
+    let ingredients = Ingredients::of(parameters, materials.sources.records(), loras, None);
+    let ingredients = Ingredients { engine: Some(chapan_engine::NUMBERS.to_owned()), ..ingredients };
     let record = record(checkpoint, parameters, model.sha256.clone(), (device, dtype), ingredients);
     Ok(Drawn { picture: generated.image, record })
 }
@@ -144,7 +132,7 @@ impl Drawn {
         let (width, height) = (width as u32, height as u32);
         let png = encode_png(width, height, &rgb, &self.record)
             .map_err(|error| JobError::internal("the picture could not be written", &error))?;
-        Ok(Made { kind, png, width, height, record: Some(self.record), caption: None })
+        Ok(Made { kind, png, width, height, record: Some(self.record), enlargement: None, caption: None })
     }
 }
 

@@ -48,6 +48,7 @@ fn view(candidate: &LoraCandidate) -> Option<LoraView> {
         id: candidate.id.clone(),
         title: said.title,
         family: said.base.as_ref().map(family),
+        base: said.base_version,
         trigger_words: said.trigger_words,
         license: said.license,
         size_bytes: candidate.size_bytes,

@@ -7,6 +7,7 @@
 mod attempt;
 mod device;
 mod downloads;
+mod enlarging;
 mod error;
 mod generation;
 mod grid;
@@ -26,5 +27,5 @@ pub use error::JobError;
 pub use loras::installed_loras;
 pub use memory::available_memory_bytes;
 pub use queue::Queue;
-pub use upscale::{Enlargement, MAX_SCALE, enlarge};
+pub use upscale::{Enlargement, MAX_SCALE, enlarge, enlarge_alpha};
 pub use worker::Worker;

@@ -3,7 +3,7 @@
 use chapan_api::error::ErrorCode;
 use chapan_api::generation::{CreateGeneration, MaskedContent, limits};
 use chapan_api::id::{ImageId, UserId};
-use chapan_api::image::SourceRecord;
+use chapan_api::image::{ImageRecord, SourceRecord};
 use chapan_engine::pipelines::{self, ImageToImage, Inpainting, Mask, Picture, Start};
 
 use super::error::JobError;
@@ -17,10 +17,15 @@ pub(super) struct Sources {
     mask: Option<Source>,
 }
 
+/// A picture of the store, decoded.
 #[derive(Debug)]
-struct Source {
-    record: SourceRecord,
-    picture: DecodedPicture,
+pub(super) struct Source {
+    /// What records say of it.
+    pub record: SourceRecord,
+    /// Its pixels.
+    pub picture: DecodedPicture,
+    /// How it was drawn.
+    pub made: Option<ImageRecord>,
 }
 
 impl Sources {
@@ -60,9 +65,29 @@ impl Sources {
 }
 
 impl Source {
+    /// Reads a picture of this owner.
+    pub async fn read(worker: &Worker, owner: &UserId, id: &ImageId) -> Result<Self, JobError> {
+        let gone = || {
+            let hint = "choose another picture, or bring it in again";
+            JobError::fail(ErrorCode::NotFound, "a picture that this one starts from is gone", hint)
+        };
+        let unreadable = |cause: &dyn std::fmt::Display| {
+            JobError::internal("a picture that this one starts from cannot be read", cause)
+        };
+        let row = worker.queue.store.image(owner, id).await.map_err(|error| unreadable(&error))?;
+        let row = row.ok_or_else(gone)?;
+        let bytes = worker.blobs.get(&row.sha256).await.map_err(|error| unreadable(&error))?;
+        let bytes = bytes.ok_or_else(gone)?;
+        let picture = tokio::task::spawn_blocking(move || decode_picture(&bytes)).await;
+        let picture = picture.map_err(|error| unreadable(&error))?.map_err(|error| unreadable(&error))?;
+        let record = SourceRecord { id: Some(row.id), sha256: row.sha256 };
+        Ok(Source { record, picture, made: row.record })
+    }
+
     fn rgb(&self) -> Picture {
         let (width, height) = (self.picture.width as usize, self.picture.height as usize);
-        Picture { width, height, rgb: self.picture.rgb() }
+        // As it is seen: a network knows nothing of opacity.
+        Picture { width, height, rgb: self.picture.rgb_on_white() }
     }
 
     fn levels(&self) -> Mask {
@@ -72,20 +97,8 @@ impl Source {
 }
 
 async fn read(worker: &Worker, owner: &UserId, id: Option<&ImageId>) -> Result<Option<Source>, JobError> {
-    let Some(id) = id else { return Ok(None) };
-    let gone = || {
-        let hint = "choose another picture, or bring it in again";
-        JobError::fail(ErrorCode::NotFound, "a picture that this one starts from is gone", hint)
-    };
-    let unreadable = |cause: &dyn std::fmt::Display| {
-        JobError::internal("a picture that this one starts from cannot be read", cause)
-    };
-    let row = worker.queue.store.image(owner, id).await.map_err(|error| unreadable(&error))?;
-    let row = row.ok_or_else(gone)?;
-    let bytes = worker.blobs.get(&row.sha256).await.map_err(|error| unreadable(&error))?;
-    let bytes = bytes.ok_or_else(gone)?;
-    let picture = tokio::task::spawn_blocking(move || decode_picture(&bytes)).await;
-    let picture = picture.map_err(|error| unreadable(&error))?.map_err(|error| unreadable(&error))?;
-    let record = SourceRecord { id: Some(row.id), sha256: row.sha256 };
-    Ok(Some(Source { record, picture }))
+    match id {
+        Some(id) => Source::read(worker, owner, id).await.map(Some),
+        None => Ok(None),
+    }
 }

@@ -7,16 +7,18 @@ use chapan_api::generation::CreateGeneration;
 use chapan_api::id::{ModelId, UserId};
 use chapan_api::image::{ImageKind, ImageRecord};
 use chapan_api::job::JobProgress;
+use chapan_api::upscale::UpscaleRecord;
 use chapan_engine::pipelines::Flow;
 
 use super::device::Bench;
+use super::enlarging::Enlarging;
 use super::error::JobError;
 use super::generation::{Drawing, Materials};
 use super::grid::GridDrawing;
 use super::loras;
-use super::sources::Sources;
+use super::sources::{Source, Sources};
 use super::worker::Worker;
-use crate::hub::Checkpoint;
+use crate::hub::{Checkpoint, UpscalerFile};
 use crate::store::{JobRow, Subject};
 
 /// A picture that a job made.
@@ -32,6 +34,8 @@ pub struct Made {
     pub height: u32,
     /// How it was made.
     pub record: Option<ImageRecord>,
+    /// How it was made larger; then the record is that of the picture that was enlarged.
+    pub enlargement: Option<UpscaleRecord>,
     /// Words to find it by, when it has no record.
     pub caption: Option<String>,
 }
@@ -41,6 +45,7 @@ pub struct Made {
 pub(super) enum Task {
     Generation(Box<Drawing>),
     Grid(Box<GridDrawing>),
+    Upscale(Box<Enlarging>),
 }
 
 impl Task {
@@ -68,19 +73,23 @@ impl Task {
                 let checkpoints = checkpoints(worker, &job.model, requests).await?;
                 Ok(Self::Grid(Box::new(GridDrawing { parameters, cells, materials, checkpoints })))
             }
-            Subject::Upscale(_) => Err(JobError::internal("this kind of work is not known", &"upscale")),
+            Subject::Upscale(id) => {
+                let (parameters, reproduces) =
+                    store.upscale_request(id).await.map_err(unreadable)?.ok_or_else(gone)?;
+                let source = Source::read(worker, &job.owner, &parameters.image).await?;
+                let upscaler = upscaler(worker, &job.model).await?;
+                let kind = if reproduces.is_some() { ImageKind::Again } else { ImageKind::Upscale };
+                Ok(Self::Upscale(Box::new(Enlarging { parameters, source, upscaler, kind })))
+            }
         }
     }
 
     /// Does the work, on the device's thread.
-    pub fn run(
-        &self,
-        bench: &mut Bench,
-        report: &dyn Fn(JobProgress) -> Flow,
-    ) -> Result<Vec<Made>, JobError> {
+    pub fn run(self, bench: &mut Bench, report: &dyn Fn(JobProgress) -> Flow) -> Result<Vec<Made>, JobError> {
         match self {
             Self::Generation(drawing) => drawing.run(bench, report),
             Self::Grid(drawing) => drawing.run(bench, report),
+            Self::Upscale(enlarging) => enlarging.run(bench, report),
         }
     }
 }
@@ -120,5 +129,14 @@ async fn checkpoint(worker: &Worker, id: &ModelId) -> Result<Checkpoint, JobErro
             format!("the model `{id}` is not installed any more"),
             "choose another model",
         )
+    })
+}
+
+async fn upscaler(worker: &Worker, id: &ModelId) -> Result<UpscalerFile, JobError> {
+    let (catalog, wanted) = (worker.catalog.clone(), id.clone());
+    let installed = tokio::task::spawn_blocking(move || catalog.upscalers()).await.unwrap_or_default();
+    installed.into_iter().find(|file| file.id == wanted).ok_or_else(|| {
+        let fact = format!("the upscaler `{id}` is not installed any more");
+        JobError::fail(ErrorCode::UnknownModel, fact, "choose another upscaler")
     })
 }

@@ -7,7 +7,7 @@ use chapan_engine::Error;
 use chapan_engine::models::Upscaler;
 use chapan_engine::pipelines::upscale::{MAX_PIXELS, check_tile, tile_count};
 use chapan_engine::pipelines::{Flow, Picture, TileProgress, upscale};
-use chapan_metrics::{Filter, resize};
+use chapan_metrics::{Filter, MetricError, resize};
 
 /// The largest factor.
 pub const MAX_SCALE: f64 = 16.0;
@@ -67,6 +67,14 @@ pub fn enlarge(
     Ok(resized(&made, target)?.unwrap_or(made))
 }
 
+/// Opacity at another size, by Pillow's Lanczos filter: networks know colours only.
+///
+/// # Errors
+/// When there are not as many levels as the size says.
+pub fn enlarge_alpha(alpha: &[u8], size: Size, target: Size) -> Result<Vec<u8>, Error> {
+    resize(alpha, size, 1, target, Filter::Lanczos).map_err(|error| unusable(&error))
+}
+
 /// Width and height.
 type Size = (usize, usize);
 
@@ -109,14 +117,13 @@ fn resized(picture: &Picture, (width, height): Size) -> Result<Option<Picture>, 
     if size == (width, height) {
         return Ok(None);
     }
-    let rgb = resize(&picture.rgb, size, 3, (width, height), Filter::Lanczos).map_err(|error| {
-        Error::Parameter {
-            parameter: "image",
-            fault: error.to_string(),
-            hint: "give another picture".to_owned(),
-        }
-    })?;
-    Ok(Some(Picture { width, height, rgb }))
+    let rgb = resize(&picture.rgb, size, 3, (width, height), Filter::Lanczos);
+    Ok(Some(Picture { width, height, rgb: rgb.map_err(|error| unusable(&error))? }))
+}
+
+fn unusable(error: &MetricError) -> Error {
+    let (fault, hint) = (error.to_string(), "give another picture".to_owned());
+    Error::Parameter { parameter: "image", fault, hint }
 }
 
 #[cfg(test)]

@@ -47,6 +47,8 @@ pub enum NewRequest {
         id: UpscaleId,
         /// Its parameters.
         parameters: CreateUpscale,
+        /// The picture that it makes again, if it does.
+        reproduces: Option<ImageId>,
     },
     /// A grid of pictures.
     Grid {
@@ -103,13 +105,15 @@ impl NewJob {
             .bind(to_json(parameters))
             .bind(self.created_at_ms)
             .bind(reproduces.as_ref().map(ImageId::as_str)),
-            NewRequest::Upscale { id, parameters } => sqlx::query(
-                "INSERT INTO upscales (id, owner_id, parameters, created_at_ms) VALUES ($1, $2, $3, $4)",
+            NewRequest::Upscale { id, parameters, reproduces } => sqlx::query(
+                "INSERT INTO upscales (id, owner_id, parameters, created_at_ms, reproduces) \
+                 VALUES ($1, $2, $3, $4, $5)",
             )
             .bind(id.as_str())
             .bind(self.owner.as_str())
             .bind(to_json(parameters))
-            .bind(self.created_at_ms),
+            .bind(self.created_at_ms)
+            .bind(reproduces.as_ref().map(ImageId::as_str)),
             NewRequest::Grid { id, parameters } => sqlx::query(
                 "INSERT INTO grids (id, owner_id, parameters, created_at_ms) VALUES ($1, $2, $3, $4)",
             )

@@ -93,8 +93,9 @@ impl Store {
     /// The last time that this owner's picture was made again.
     pub async fn reproduction(&self, owner: &UserId, image: &ImageId) -> Result<Option<ReproductionRow>> {
         let id: Option<String> = sqlx::query_scalar(
-            "SELECT j.id FROM generations g JOIN jobs j ON j.subject_id = g.id \
-             WHERE g.owner_id = $1 AND g.reproduces = $2 ORDER BY g.id DESC LIMIT 1",
+            "SELECT j.id FROM jobs j WHERE j.owner_id = $1 AND j.subject_id IN ( \
+                SELECT id FROM generations WHERE reproduces = $2 UNION ALL SELECT id FROM upscales WHERE reproduces = $2 \
+             ) ORDER BY j.id DESC LIMIT 1",
         )
         .bind(owner.as_str())
         .bind(image.as_str())

@@ -3,6 +3,7 @@
 use chapan_api::id::{FolderId, GenerationId, GridId, ImageId, JobId, UpscaleId, UserId};
 use chapan_api::image::{ImageKind, ImageRecord};
 use chapan_api::metadata::Imported;
+use chapan_api::upscale::UpscaleRecord;
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
@@ -12,7 +13,7 @@ use super::{Result, Store};
 macro_rules! image_columns {
     () => {
         "i.id AS image_id, i.kind AS image_kind, i.generation_id, i.upscale_id, i.grid_id, i.sha256, i.size_bytes, \
-         i.width, i.height, i.record, i.imported, i.duration_ms, i.starred, i.folder_id, \
+         i.width, i.height, i.record, i.enlargement, i.imported, i.duration_ms, i.starred, i.folder_id, \
          i.created_at_ms AS image_created_at_ms, i.deleted_at_ms"
     };
 }
@@ -39,6 +40,8 @@ pub struct NewImage {
     pub height: u32,
     /// How it was made here.
     pub record: Option<ImageRecord>,
+    /// How it was made larger; then the record is that of the picture that was enlarged.
+    pub enlargement: Option<UpscaleRecord>,
     /// What its file says about its making elsewhere.
     pub imported: Option<Imported>,
     /// Words to find it by, when nothing is known about its making.
@@ -70,6 +73,8 @@ pub struct ImageRow {
     pub height: u32,
     /// How it was made here.
     pub record: Option<ImageRecord>,
+    /// How it was made larger; then the record is that of the picture that was enlarged.
+    pub enlargement: Option<UpscaleRecord>,
     /// What its file says about its making elsewhere.
     pub imported: Option<Imported>,
     /// How long the model worked.
@@ -136,8 +141,8 @@ impl NewImage {
         let subject = self.subject.as_ref();
         sqlx::query(
             "INSERT INTO images (id, owner_id, kind, generation_id, upscale_id, grid_id, job_id, place, sha256, \
-             size_bytes, width, height, record, imported, words, duration_ms, starred, created_at_ms) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 0, $17)",
+             size_bytes, width, height, record, imported, words, duration_ms, starred, created_at_ms, enlargement) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 0, $17, $18)",
         )
         .bind(self.id.as_str())
         .bind(self.owner.as_str())
@@ -156,6 +161,7 @@ impl NewImage {
         .bind(words(self.record.as_ref(), self.imported.as_ref(), self.caption.as_deref()))
         .bind(self.duration_ms as i64)
         .bind(now_ms)
+        .bind(self.enlargement.as_ref().map(to_json))
         .execute(db)
         .await?;
         Ok(())
@@ -169,6 +175,8 @@ impl ImageRow {
         let text = |column: &'static str| -> Result<Option<String>> { Ok(row.try_get(column)?) };
         let number = |column: &'static str| -> Result<i64> { Ok(row.try_get(column)?) };
         let record = text("record")?.map(|json| from_json("record", &id, &json)).transpose()?;
+        let enlargement =
+            text("enlargement")?.map(|json| from_json("enlargement", &id, &json)).transpose()?;
         let imported = text("imported")?.map(|json| from_json("imported", &id, &json)).transpose()?;
         Ok(Self {
             kind: from_word("kind", &id, &kind)?,
@@ -180,6 +188,7 @@ impl ImageRow {
             width: number("width")? as u32,
             height: number("height")? as u32,
             record,
+            enlargement,
             imported,
             duration_ms: number("duration_ms")? as u64,
             starred: number("starred")? != 0,

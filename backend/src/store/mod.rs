@@ -13,6 +13,7 @@ mod images;
 mod jobs;
 mod lessons;
 mod queue;
+mod requests;
 mod sessions;
 mod upscales;
 mod users;
@@ -39,6 +40,7 @@ pub use grids::GridRow;
 pub use images::{ImageFilter, ImageRow, NewImage};
 pub use jobs::{Cancelled, JobRow, Lease, Place, Subject};
 pub use queue::{Claim, Claimed, Lost, MAX_LOSSES, MAX_LOSSES_IN_ONE_PLACE};
+pub use requests::RequestRow;
 pub use sessions::SessionStore;
 pub use upscales::UpscaleRow;
 pub use users::UserRow;
@@ -50,6 +52,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "first light", include_str!("../../migrations/0001_first_light.sql")),
     (2, "studio", include_str!("../../migrations/0002_studio.sql")),
+    (3, "larger copies", include_str!("../../migrations/0003_larger_copies.sql")),
 ];
 
 /// The database of one data folder.

@@ -22,4 +22,5 @@ mod server;
 mod static_files;
 mod support;
 mod uploads;
+mod upscales;
 mod users;

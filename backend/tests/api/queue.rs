@@ -70,6 +70,7 @@ impl Rows {
             width: 64,
             height: 64,
             record: Some(record()),
+            enlargement: None,
             imported: None,
             caption: None,
             duration_ms: 1,

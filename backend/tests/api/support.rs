@@ -38,6 +38,11 @@ pub fn models_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/pipelines")
 }
 
+/// The models that ship with the studio, an upscaler among them.
+pub fn shipped_models_dir() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/models")
+}
+
 pub fn config(data_dir: &Path) -> ServerConfig {
     ServerConfig {
         address: ([127, 0, 0, 1], 0).into(),
@@ -179,6 +184,7 @@ impl Studio {
             width: 64,
             height: 64,
             record: Some(record()),
+            enlargement: None,
             imported: None,
             caption: None,
             duration_ms: 5,

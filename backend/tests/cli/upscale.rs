@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use chapan::files::png::{Pixels, encode_with_records};
+
 use super::{Run, chapan};
 
 /// A picture that the mini model drew, 128x128.
@@ -40,12 +42,37 @@ fn a_picture_becomes_larger_by_any_factor_and_says_how() {
         let (width, height, _, texts) = read(&output);
         assert_eq!((u64::from(width), u64::from(height)), (side, side));
         let record: serde_json::Value = serde_json::from_str(&texts[0].1).unwrap();
-        assert_eq!(texts[0].0, "chapan");
-        for name in ["kind", "model", "model_hash", "scale", "width", "device", "dtype", "version"] {
-            assert_eq!(record[name], if name == "kind" { "upscale".into() } else { report[name].clone() });
+        assert_eq!(texts[0].0, "chapan.upscale");
+        for name in ["image", "model", "model_hash", "scale", "device", "dtype", "version", "engine"] {
+            assert_eq!(record[name], report[name], "{name}");
         }
+        assert_eq!(record["image"]["sha256"].as_str().unwrap().len(), 64);
         assert_eq!(record["model_hash"].as_str().unwrap().len(), 64);
     }
+}
+
+#[test]
+fn what_shows_through_stays_so_and_the_record_of_the_drawing_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, output) = (folder.path().join("ring.png"), folder.path().join("large.png"));
+    // A disc in the middle; around it one sees through.
+    let inside = |x: i32, y: i32| (x - 12).pow(2) + (y - 8).pow(2) < 36;
+    let alpha: Vec<u8> = (0..24 * 16).map(|i| if inside(i % 24, i / 24) { 255 } else { 0 }).collect();
+    let record: chapan_api::image::ImageRecord = serde_json::from_str(
+        r#"{"prompt":"a disc","model":"m","seed":7,"num_inference_steps":2,"guidance_scale":5.0,"width":24,"height":16,
+            "scheduler":"euler","device":"cpu","dtype":"f32","version":"0.1.0"}"#,
+    )
+    .unwrap();
+    let pixels = Pixels { width: 24, height: 16, rgb: &[120; 24 * 16 * 3], alpha: Some(&alpha) };
+    std::fs::write(&source, encode_with_records(pixels, Some(&record), None).unwrap()).unwrap();
+    assert_eq!(upscale(&source, &output, &["--scale", "3"]).status, 0);
+    let (width, height, pixels, texts) = read(&output);
+    assert_eq!((width, height, pixels.len()), (72, 48, 72 * 48 * 4));
+    let opacity = |x: usize, y: usize| pixels[(y * 72 + x) * 4 + 3];
+    assert_eq!((opacity(36, 24), opacity(0, 0), opacity(71, 47)), (255, 0, 0));
+    let keywords: Vec<&str> = texts.iter().map(|(keyword, _)| keyword.as_str()).collect();
+    assert_eq!(keywords, ["parameters", "chapan", "chapan.upscale"]);
+    assert_eq!(serde_json::from_str::<chapan_api::image::ImageRecord>(&texts[1].1).unwrap(), record);
 }
 
 #[test]

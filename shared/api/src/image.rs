@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::generation::{CreateGeneration, MaskedContent, UseLora};
+use crate::generation::{CreateGeneration, Hires, MaskedContent, UseLora};
 use crate::id::{FolderId, GenerationId, GridId, ImageId, ModelId, UpscaleId};
 use crate::metadata::Imported;
+use crate::upscale::UpscaleRecord;
 use crate::validation::{Checker, FieldError, Rule};
 
 /// Ranges of requests about pictures.
@@ -63,6 +64,18 @@ pub struct LoraRecord {
     pub text_encoder_weight: Option<f64>,
 }
 
+/// A second pass that was done at a larger size.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct HiresRecord {
+    /// What was asked for, with the upscaler that was chosen.
+    #[serde(flatten)]
+    pub request: Hires,
+    /// SHA-256 of the upscaler's weights, hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upscaler_hash: Option<String>,
+}
+
 /// What went into a picture besides prompt, model and noise. All of it may be absent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -97,10 +110,10 @@ pub struct Ingredients {
     /// Whether weights were read in the prompts.
     #[serde(default, skip_serializing_if = "is_false")]
     pub prompt_weighting: bool,
-    /// How often it was enlarged, when it is a larger copy of `image`.
+    /// The second pass at a larger size; `width` and `height` of the record are those of the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scale: Option<u32>,
-    /// Version of the engine's numbers, where it differs from the studio's.
+    pub hires: Option<HiresRecord>,
+    /// Version of the engine's numbers: it grows when the same request gives another picture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine: Option<String>,
 }
@@ -176,6 +189,34 @@ impl ImageRecord {
             variation_seed: with.variation_seed,
             variation_strength: with.variation_strength,
             prompt_weighting: with.prompt_weighting,
+            hires: with.hires.as_ref().map(|hires| hires.request.clone()),
+        }
+    }
+}
+
+impl Ingredients {
+    /// What went into a picture of this request: its options where they had a meaning, and what was found for the things
+    /// that it names.
+    pub fn of(
+        request: &CreateGeneration,
+        (image, mask_image): (Option<SourceRecord>, Option<SourceRecord>),
+        loras: Vec<LoraRecord>,
+        hires: Option<HiresRecord>,
+    ) -> Self {
+        let (has_image, has_mask) = (image.is_some(), mask_image.is_some());
+        Self {
+            image,
+            strength: request.strength.filter(|_| has_image),
+            mask_image,
+            mask_blur: request.mask_blur.filter(|_| has_mask),
+            padding_mask_crop: request.padding_mask_crop.filter(|_| has_mask),
+            masked_content: request.masked_content.filter(|_| has_mask),
+            loras,
+            variation_seed: request.variation_seed,
+            variation_strength: request.variation_strength,
+            prompt_weighting: request.prompt_weighting,
+            hires,
+            engine: None,
         }
     }
 }
@@ -213,6 +254,9 @@ pub struct ImageView {
     /// How it was made, when it was made here, or its file says so in our own words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<ImageRecord>,
+    /// How it was made larger, when it is a larger copy: then `record` is that of the picture that was enlarged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enlargement: Option<Box<UpscaleRecord>>,
     /// What the file that was brought in says about its making.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub imported: Option<Box<Imported>>,

@@ -28,6 +28,9 @@ pub struct ModelView {
     pub default_scheduler: String,
     /// Memory that a picture of the default size needs.
     pub memory_bytes: u64,
+    /// Whether it was made for inpainting: it always needs a picture and a mask.
+    #[serde(default)]
+    pub inpainting: bool,
     /// Whether it is in memory now, so that a picture starts at once.
     pub loaded: bool,
 }
@@ -56,6 +59,9 @@ pub struct LoraView {
     /// Architecture of the model that it was made for, when that is known: `sdxl`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub family: Option<String>,
+    /// The very model that it was made for, as its file calls it: `sdxl_base_v1-0`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
     /// Words in a prompt that call it, from the file's own metadata.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trigger_words: Vec<String>,
@@ -69,7 +75,7 @@ pub struct LoraView {
     pub sha256: Option<String>,
 }
 
-/// An installed upscaler.
+/// An installed upscaler: `GET /api/upscalers`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UpscalerView {
@@ -77,4 +83,7 @@ pub struct UpscalerView {
     pub id: ModelId,
     /// Size of the weight files.
     pub size_bytes: u64,
+    /// SHA-256 of the weights, once it has been computed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
 }

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::ImageId;
+use crate::id::{ImageId, ModelId};
 use crate::image::{ImageRecord, LoraRecord, SourceRecord};
 use crate::job::JobView;
+use crate::upscale::UpscaleRecord;
 
 /// A picture made again: `POST /api/images/{id}/reproduce`, then `GET /api/images/{id}/reproduction`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -81,9 +82,15 @@ pub fn circumstances(then: &ImageRecord, now: &ImageRecord) -> Vec<Circumstance>
         let hash = |lora: &LoraRecord| format!("{}: {}", lora.model, lora.sha256.as_deref().unwrap_or("?"));
         (!loras.is_empty()).then(|| loras.iter().map(hash).collect::<Vec<_>>().join(", "))
     };
+    let upscaler = |record: &ImageRecord| {
+        let hires = record.ingredients.hires.as_ref()?;
+        let id = hires.request.upscaler.as_ref().map_or("?", ModelId::as_str);
+        Some(format!("{id}: {}", hires.upscaler_hash.as_deref().unwrap_or("?")))
+    };
     let (with, now_with) = (&then.ingredients, &now.ingredients);
-    let pairs = [
+    differing([
         (CircumstanceKind::ModelHash, then.model_hash.clone(), now.model_hash.clone()),
+        (CircumstanceKind::ModelHash, upscaler(then), upscaler(now)),
         (CircumstanceKind::LoraHash, hashes(then), hashes(now)),
         (CircumstanceKind::Scheduler, said(&then.scheduler), said(&now.scheduler)),
         (CircumstanceKind::Device, said(&then.device), said(&now.device)),
@@ -92,7 +99,25 @@ pub fn circumstances(then: &ImageRecord, now: &ImageRecord) -> Vec<Circumstance>
         (CircumstanceKind::Engine, with.engine.clone(), now_with.engine.clone()),
         (CircumstanceKind::Source, file(&with.image), file(&now_with.image)),
         (CircumstanceKind::Source, file(&with.mask_image), file(&now_with.mask_image)),
-    ];
+    ])
+}
+
+/// The same for larger copies.
+pub fn upscale_circumstances(then: &UpscaleRecord, now: &UpscaleRecord) -> Vec<Circumstance> {
+    let said = |text: &str| Some(text.to_owned());
+    differing([
+        (CircumstanceKind::ModelHash, then.model_hash.clone(), now.model_hash.clone()),
+        (CircumstanceKind::Device, said(&then.device), said(&now.device)),
+        (CircumstanceKind::Dtype, said(&then.dtype), said(&now.dtype)),
+        (CircumstanceKind::Version, said(&then.version), said(&now.version)),
+        (CircumstanceKind::Engine, then.engine.clone(), now.engine.clone()),
+        (CircumstanceKind::Source, said(&then.image.sha256), said(&now.image.sha256)),
+    ])
+}
+
+fn differing<const N: usize>(
+    pairs: [(CircumstanceKind, Option<String>, Option<String>); N],
+) -> Vec<Circumstance> {
     let differs = pairs.into_iter().filter(|(_, then, now)| then != now);
     differs.map(|(what, then, now)| Circumstance { what, then, now }).collect()
 }

@@ -31,3 +31,7 @@ pub mod weights;
 
 pub use candle_core::{DType, Device, Tensor, Var};
 pub use error::{Error, Result};
+
+/// Version of the engine's numbers: it grows whenever the same request with the same weights gives another picture. Pictures
+/// record it, so that somebody who makes one again knows why it differs.
+pub const NUMBERS: &str = "1";

@@ -1,12 +1,15 @@
 //! Pictures that somebody brings to stay: decoded like any other, and more strictly chosen.
 //!
 //! What would be lost without a word is refused: more than 8 bits, colours of printing, further frames. What unpacks to
-//! far more than it should is refused before it does. Transparent parts are laid on white, as they are seen. Of all that a
-//! file carries besides its pixels only the texts of a PNG about its making are handed on; EXIF, with its places and
-//! dates, ends here.
+//! far more than it should is refused before it does. Of all that a file carries besides its pixels only the texts of a PNG
+//! about its making are handed on; EXIF, with its places and dates, ends here.
 
 mod jpeg;
 mod png_chunks;
+
+use chapan_api::image::ImageRecord;
+use chapan_api::metadata;
+use chapan_api::upscale::UpscaleRecord;
 
 use super::picture::{PictureError, PictureFormat, decode_picture};
 
@@ -52,15 +55,43 @@ pub struct Upload {
     pub height: u32,
     /// `width * height * 3` bytes, rows from the top.
     pub rgb: Vec<u8>,
+    /// `width * height` bytes of opacity, where there is something to see through.
+    pub alpha: Option<Vec<u8>>,
     /// Keywords and texts of a PNG, at most 1 MiB each.
     pub texts: Vec<(String, String)>,
+}
+
+/// What the texts of a file say of its making here: how it was drawn, and how it was made larger. A file that is no PNG, or
+/// is damaged, says nothing.
+pub fn own_records(bytes: &[u8]) -> (Option<ImageRecord>, Option<UpscaleRecord>) {
+    let texts = match PictureFormat::of(bytes) {
+        Some(PictureFormat::Png) => png_chunks::texts(bytes).unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    records_in(&texts)
+}
+
+/// Our own records among the texts of a file.
+pub fn records_in(texts: &[(String, String)]) -> (Option<ImageRecord>, Option<UpscaleRecord>) {
+    let text = |keyword: &str| texts.iter().find(|(word, _)| word == keyword).map(|(_, text)| text.as_str());
+    let record = text(metadata::RECORD_KEYWORD).and_then(metadata::own_record);
+    (record, text(metadata::UPSCALE_KEYWORD).and_then(metadata::own_upscale_record))
+}
+
+/// What a picture is brought for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be looked at, changed or enlarged; what shows through stays so.
+    Picture,
+    /// To say where to repaint; what shows through is white, as it is seen.
+    Mask,
 }
 
 /// Reads the bytes of a file.
 ///
 /// # Errors
 /// When it is no picture that is read here, is larger than the limits, damaged, or would lose something.
-pub fn read_upload(bytes: &[u8]) -> Result<Upload, UploadError> {
+pub fn read_upload(bytes: &[u8], purpose: Purpose) -> Result<Upload, UploadError> {
     let texts = match PictureFormat::of(bytes) {
         Some(PictureFormat::Png) => png_chunks::texts(bytes)?,
         Some(PictureFormat::Jpeg) => {
@@ -74,42 +105,9 @@ pub fn read_upload(bytes: &[u8]) -> Result<Upload, UploadError> {
         return Err(UploadError::Animated);
     }
     let (width, height) = (picture.width, picture.height);
-    let rgb = if matches!(picture.channels, 2 | 4) {
-        on_white(picture.pixels, picture.channels)
-    } else {
-        picture.rgb()
+    let (rgb, alpha) = match purpose {
+        Purpose::Picture => picture.into_rgb_and_alpha(),
+        Purpose::Mask => (picture.rgb_on_white(), None),
     };
-    Ok(Upload { width, height, rgb, texts })
-}
-
-/// Lays pixels of `channels` bytes, the last of them their opacity, on white.
-fn on_white(mut pixels: Vec<u8>, channels: usize) -> Vec<u8> {
-    let blend = |level: u8, alpha: u8| {
-        let (level, alpha) = (u32::from(level), u32::from(alpha));
-        ((level * alpha + 255 * (255 - alpha) + 127) / 255) as u8
-    };
-    if channels == 2 {
-        return pixels.chunks_exact(2).flat_map(|pixel| [blend(pixel[0], pixel[1]); 3]).collect();
-    }
-    // In place: a pixel's three bytes end before the next pixel's four begin.
-    let count = pixels.len() / 4;
-    for index in 0..count {
-        let alpha = pixels[index * 4 + 3];
-        for channel in 0..3 {
-            pixels[index * 3 + channel] = blend(pixels[index * 4 + channel], alpha);
-        }
-    }
-    pixels.truncate(count * 3);
-    pixels
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_shows_through_is_white() {
-        assert_eq!(on_white(vec![10, 20, 30, 255, 10, 20, 30, 0], 4), [10, 20, 30, 255, 255, 255]);
-        assert_eq!(on_white(vec![0, 128, 7, 255], 2), [127, 127, 127, 7, 7, 7]);
-    }
+    Ok(Upload { width, height, rgb, alpha, texts })
 }

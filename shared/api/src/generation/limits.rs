@@ -40,3 +40,9 @@ pub const MAX_LORA_WEIGHT: f64 = 4.0;
 pub const MAX_IMAGES: u32 = 8;
 /// Longest identifier that is read.
 pub const ID_CHARS: u64 = 200;
+/// Least enlargement of the second pass.
+pub const MIN_HIRES_SCALE: f64 = 1.1;
+/// Greatest enlargement of the second pass.
+pub const MAX_HIRES_SCALE: f64 = 4.0;
+/// Longest side of the result of a second pass in pixels.
+pub const MAX_HIRES_SIDE: u32 = 4_096;

@@ -1,5 +1,6 @@
 //! The noun `generation`: a prompt and its parameters, and what came of them.
 
+mod hires;
 pub mod limits;
 mod rules;
 
@@ -8,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::id::{GenerationId, ImageId, ModelId};
 use crate::image::ImageView;
 use crate::job::JobView;
+
+pub use hires::Hires;
 
 /// Scheduler ids in the order in which a picker shows them; `_k` means Karras sigmas.
 pub const SCHEDULERS: &[&str] = &[
@@ -62,7 +65,8 @@ fn full_weight() -> f64 {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateGeneration {
-    /// What to draw. At most [`limits::PROMPT_CHARS`] characters; the encoders read 77 tokens.
+    /// What to draw. At most [`limits::PROMPT_CHARS`] characters; the encoders read 77 tokens. `<lora:name:0.8>` puts the
+    /// LoRA of this name after those of `loras`, and is no part of what is drawn.
     pub prompt: String,
     /// What to keep out. Absent is not the same as empty: absent lets the checkpoint use its own neutral condition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -121,6 +125,9 @@ pub struct CreateGeneration {
     /// Reads `(word:1.2)`, `[word]` and `BREAK` in the prompts as weights. CLIP encoders only.
     #[serde(default, skip_serializing_if = "is_false")]
     pub prompt_weighting: bool,
+    /// Draws the picture, enlarges it, and draws over it at the larger size. Not together with `mask_image`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hires: Option<Hires>,
 }
 
 fn one() -> u32 {
@@ -172,7 +179,21 @@ impl Default for CreateGeneration {
             variation_seed: None,
             variation_strength: None,
             prompt_weighting: false,
+            hires: None,
         }
+    }
+}
+
+impl CreateGeneration {
+    /// Width and height of the pictures that come out, in pixels.
+    pub fn result_size(&self) -> (u32, u32) {
+        self.hires.as_ref().map_or((self.width, self.height), |hires| hires.size(self.width, self.height))
+    }
+
+    /// Denoising steps of one picture, as planned: those of the first pass and those that the second does.
+    pub fn planned_steps(&self) -> u32 {
+        let first = self.num_inference_steps;
+        first + self.hires.as_ref().map_or(0, |hires| hires.steps_done(first))
     }
 }
 

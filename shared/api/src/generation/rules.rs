@@ -47,6 +47,9 @@ impl CreateGeneration {
         for (index, lora) in self.loras.iter().take(limits::MAX_LORAS as usize).enumerate() {
             lora.check(index, &mut check);
         }
+        if let Some(hires) = &self.hires {
+            hires.check(self, &mut check);
+        }
         check.finish()
     }
 

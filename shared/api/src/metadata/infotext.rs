@@ -30,7 +30,12 @@ pub(super) fn read(text: &str) -> Option<Imported> {
 
 fn take(pairs: &[(String, String)], restore: &mut Restore) {
     let find = |key: &str| pairs.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str());
+    let number_of = |key: &str| find(key).and_then(|value| value.parse::<f64>().ok());
+    let hires = number_of("Hires upscale").zip(number_of("Denoising strength"));
     let has_hires = pairs.iter().any(|(key, _)| key.starts_with("Hires"));
+    if let Some((scale, strength)) = hires {
+        restore.hires(scale, strength, number_of("Hires steps"));
+    }
     if let Some(sampler) = find("Sampler") {
         restore.scheduler(sampler, find("Schedule type"));
     }
@@ -47,6 +52,7 @@ fn take(pairs: &[(String, String)], restore: &mut Restore) {
                 _ => restore.lose(key, value, LostReason::Malformed),
             },
             ("Denoising strength", Some(strength)) if !has_hires => restore.strength(key, strength),
+            ("Denoising strength" | "Hires upscale" | "Hires steps", Some(_)) if hires.is_some() => {}
             ("Model", _) => restore.model(value),
             ("Model hash", _) => restore.parameters.model_hash = Some(value.chars().take(64).collect()),
             ("Lora hashes", _) => hashes(value, restore),

@@ -13,8 +13,9 @@ mod swarmui;
 
 use serde::{Deserialize, Serialize};
 
-use crate::generation::CreateGeneration;
+use crate::generation::{CreateGeneration, Hires};
 use crate::image::ImageRecord;
+use crate::upscale::UpscaleRecord;
 
 /// Longest text that is read, in bytes.
 pub const MAX_TEXT_BYTES: usize = 1 << 20;
@@ -24,6 +25,9 @@ const MAX_LOST: usize = 60;
 
 /// The keyword of our own record in PNG texts.
 pub const RECORD_KEYWORD: &str = "chapan";
+
+/// The keyword of the record of how a picture was made larger, in PNG texts.
+pub const UPSCALE_KEYWORD: &str = "chapan.upscale";
 
 /// The program that wrote a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -103,6 +107,9 @@ pub struct ImportedParameters {
     pub loras: Vec<ImportedLora>,
     /// Whether the prompt is written with weights.
     pub prompt_weighting: bool,
+    /// The second pass at a larger size; which upscaler is left to whoever knows which are installed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hires: Option<Hires>,
 }
 
 /// A LoRA that a picture's file names.
@@ -177,6 +184,11 @@ pub fn own_record(text: &str) -> Option<ImageRecord> {
     if text.len() > MAX_TEXT_BYTES { None } else { serde_json::from_str(text).ok() }
 }
 
+/// The record of how a picture was made larger, from the text under [`UPSCALE_KEYWORD`]. `None`: it is not one.
+pub fn own_upscale_record(text: &str) -> Option<UpscaleRecord> {
+    if text.len() > MAX_TEXT_BYTES { None } else { serde_json::from_str(text).ok() }
+}
+
 impl ImportedParameters {
     /// A request with these parameters; `base` gives what they do not say. Model and LoRAs are left to whoever knows
     /// which are installed, and there is no picture to start from.
@@ -193,6 +205,7 @@ impl ImportedParameters {
             variation_seed: self.variation_seed,
             variation_strength: self.variation_strength,
             prompt_weighting: self.prompt_weighting,
+            hires: self.hires.clone(),
             ..base
         }
     }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::samplers::{Sampler, scheduler_of};
 use super::{Imported, ImportedLora, ImportedParameters, Lost, LostReason, MAX_LOST, MetadataSource};
-use crate::generation::limits;
+use crate::generation::{Hires, limits};
 use crate::image::ImageRecord;
 
 /// Collects what one file says.
@@ -71,7 +71,7 @@ impl Restore {
         Some(text)
     }
 
-    /// Takes `<lora:name:weight>` and `<lora:name:weight:weight of the text encoders>` out of a prompt.
+    /// Takes `<lora:name:weight>` out of a prompt, see [`weights`].
     fn take_tags(&mut self, text: &str) -> String {
         let (mut rest, mut kept) = (text, String::with_capacity(text.len()));
         while let Some((before, tagged)) = rest.split_once('<') {
@@ -85,13 +85,9 @@ impl Restore {
             let kind = parts.next().unwrap_or_default();
             if matches!(kind, "lora" | "lyco") {
                 let name = parts.next().unwrap_or_default().to_owned();
-                let weight = parts.next().map_or(Ok(1.0), str::parse);
-                let text_encoder_weight = parts.next().map(str::parse).transpose();
-                match (weight, text_encoder_weight) {
-                    // A1111 writes the weight of the text encoders first, when there are two.
-                    (Ok(first), Ok(Some(second))) => self.lora(&name, second, Some(first), None),
-                    (Ok(weight), Ok(None)) => self.lora(&name, weight, None, None),
-                    _ => self.lose("LoRA", tag, LostReason::Malformed),
+                match weights(parts) {
+                    Some((weight, text)) => self.lora(&name, weight, Some(text), None),
+                    None => self.lose("LoRA", tag, LostReason::Malformed),
                 }
                 rest = after;
             } else {
@@ -169,6 +165,20 @@ impl Restore {
     }
 
     /// The strength of image to image; the picture that it started from is lost.
+    /// A second pass of `scale`, with as many steps as that program does, or as many as the first.
+    pub fn hires(&mut self, scale: f64, strength: f64, steps: Option<f64>) {
+        let planned = steps.filter(|steps| *steps >= 1.0).map(|steps| (steps / strength).ceil());
+        let fits = (limits::MIN_HIRES_SCALE..=limits::MAX_HIRES_SCALE).contains(&scale)
+            && (0.0..=limits::MAX_STRENGTH).contains(&strength)
+            && planned.is_none_or(|planned| planned <= f64::from(limits::MAX_STEPS));
+        if fits {
+            let steps = planned.map(|planned| planned as u32);
+            self.parameters.hires = Some(Hires { scale, strength, steps, upscaler: None });
+        } else {
+            self.lose("Hires upscale", &scale.to_string(), LostReason::OutOfRange);
+        }
+    }
+
     pub fn strength(&mut self, what: &str, value: f64) {
         if value > 0.0 && value <= limits::MAX_STRENGTH {
             self.parameters.strength = Some(value);
@@ -200,6 +210,23 @@ impl Restore {
             Sampler::Unknown => self.lose("sampler", sampler, LostReason::UnknownName),
         }
     }
+}
+
+/// The weights of a tag, in the network that draws and in the text encoders. A1111 writes that of the text encoders first
+/// where two follow each other, and reads both by name: `te=0.5:unet=0.8`.
+fn weights<'a>(fields: impl Iterator<Item = &'a str>) -> Option<(f64, f64)> {
+    let (mut text, mut unet) = (None, None);
+    for field in fields {
+        let (name, value) = field.split_once('=').unwrap_or(("", field));
+        let place = match (name.trim(), text) {
+            ("te", _) | ("", None) => &mut text,
+            ("unet", _) | ("", Some(_)) => &mut unet,
+            _ => return None,
+        };
+        *place = Some(value.trim().parse::<f64>().ok()?);
+    }
+    let unet = unet.or(text).unwrap_or(1.0);
+    Some((unet, text.unwrap_or(unet)))
 }
 
 /// Whether a prompt has the marks of weights.
@@ -250,6 +277,7 @@ impl Imported {
                 })
                 .collect(),
             prompt_weighting: with.prompt_weighting,
+            hires: request.hires,
         };
         restore.finish(MetadataSource::Chapan)
     }
