@@ -12,3 +12,4 @@ mod schedulers;
 mod single_file;
 mod tokenizer;
 mod upscalers;
+mod windows;

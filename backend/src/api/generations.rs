@@ -49,7 +49,7 @@ pub(super) async fn create_generation(
     JsonBody(request): JsonBody<CreateGeneration>,
 ) -> ApiResult<(StatusCode, Json<JobView>)> {
     let (model, parameters) = requests::complete(&app, &user.id, request).await?;
-    let steps = parameters.num_inference_steps * parameters.num_images_per_prompt;
+    let steps = parameters.planned_steps() * parameters.num_images_per_prompt;
     let id = GenerationId::new(ids::new_id(&*app.clock));
     let request = NewRequest::Generation { id, parameters: Box::new(parameters), reproduces: None };
     let job = requests::enqueue(&app, user.id, model.id, steps, request).await?;

@@ -46,7 +46,7 @@ pub(super) async fn create_grid(
             seen.push(id);
         }
     }
-    let steps = cells.iter().map(|cell| cell.request.num_inference_steps).sum();
+    let steps = cells.iter().map(|cell| cell.request.planned_steps()).sum();
     let id = GridId::new(ids::new_id(&*app.clock));
     let request = NewRequest::Grid { id, parameters: Box::new(parameters) };
     let job = requests::enqueue(&app, user.id, model.id, steps, request).await?;

@@ -49,7 +49,7 @@ pub(super) async fn reproduce_image(
     })?;
     let request = request_of(&app, &user.id, &record).await?;
     let (model, parameters) = requests::complete(&app, &user.id, request).await?;
-    let steps = parameters.num_inference_steps;
+    let steps = parameters.planned_steps();
     let again = GenerationId::new(ids::new_id(&*app.clock));
     let request =
         NewRequest::Generation { id: again, parameters: Box::new(parameters), reproduces: Some(id) };

@@ -7,7 +7,7 @@ use chapan_api::id::{ImageId, JobId, ModelId, UserId};
 use chapan_api::job::JobView;
 use chapan_api::validation::{FieldError, Rule};
 
-use super::{ApiError, ApiResult, App, models};
+use super::{ApiError, ApiResult, App, models, upscales};
 use crate::hub::Checkpoint;
 use crate::ids;
 use crate::jobs::available_memory_bytes;
@@ -46,8 +46,35 @@ pub(super) async fn complete(
     let model = choose_model(app, request.model.as_ref()).await?;
     check_sources(app, owner, &request).await?;
     check_loras(app, &model, &request).await?;
+    check_inpainting(&model, &request)?;
+    let request = with_upscaler(app, request).await?;
     plan_memory(app, &model, &request)?;
     Ok((model.clone(), filled(request, &model)))
+}
+
+/// What a model made for inpainting needs, and what cannot follow inpainting.
+fn check_inpainting(model: &Checkpoint, request: &CreateGeneration) -> ApiResult<()> {
+    if model.inpainting && request.mask_image.is_none() {
+        let fact = format!("the model `{}` is made for inpainting, and there is no mask", model.id);
+        let hint = "give a picture and a mask, or choose another model";
+        return Err(ApiError::new(ErrorCode::InvalidField, fact, hint).at_field("mask_image"));
+    }
+    if request.hires.is_some() && request.mask_image.is_some() {
+        let fact = "`hires` is given with `mask_image`: the second pass would change what the mask keeps";
+        let hint = "repaint first, then make a larger copy of the result";
+        return Err(ApiError::new(ErrorCode::InvalidField, fact, hint).at_field("hires"));
+    }
+    Ok(())
+}
+
+/// The request with the upscaler of its second pass, which is installed.
+async fn with_upscaler(app: &App, mut request: CreateGeneration) -> ApiResult<CreateGeneration> {
+    if let Some(hires) = &mut request.hires {
+        let file = upscales::choose(app, hires.upscaler.as_ref(), "hires.upscaler").await?;
+        hires.upscaler = Some(file.id);
+        hires.steps = Some(hires.steps.unwrap_or(request.num_inference_steps));
+    }
+    Ok(request)
 }
 
 /// The LoRAs that a request names: installed, and for models of this family where the file says so.

@@ -3,26 +3,28 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use chapan_api::generation::{CreateGeneration, limits};
+use chapan_api::generation::{CreateGeneration, Hires, limits};
 use chapan_api::id::ModelId;
-use chapan_api::image::{ImageKind, ImageRecord, Ingredients};
+use chapan_api::image::{HiresRecord, ImageKind, ImageRecord, Ingredients, Run};
 use chapan_api::job::{JobPhase, JobProgress};
 use chapan_engine::DType;
 use chapan_engine::pipelines::{
-    Flow, GenerationParams, Picture, ProgressEvent, StableDiffusionXl, Variation,
+    Flow, GenerationParams, Picture, ProgressEvent, StableDiffusionXl, Start, Variation,
 };
 use chapan_engine::prompt::PromptSyntax;
 use chapan_engine::schedulers::SchedulerName;
 
 use super::device::{Bench, Loaded};
+use super::enlarging;
 use super::error::JobError;
+use super::hires::{enlarge_for_hires, second_pass};
 use super::loras::put_on;
 use super::meter::Meter;
 use super::preview;
 use super::sources::Sources;
 use super::task::Made;
 use crate::files::png::encode_png;
-use crate::hub::{Checkpoint, LoraCandidate};
+use crate::hub::{Checkpoint, LoraCandidate, UpscalerFile};
 
 /// All that one request needs, at hand.
 #[derive(Debug)]
@@ -39,6 +41,8 @@ pub(super) struct Drawing {
 pub(super) struct Materials {
     pub sources: Sources,
     pub loras: BTreeMap<ModelId, LoraCandidate>,
+    /// What enlarges for a second pass.
+    pub upscaler: Option<UpscalerFile>,
 }
 
 /// A picture before it is written.
@@ -55,7 +59,7 @@ impl Drawing {
         report: &dyn Fn(JobProgress) -> Flow,
     ) -> Result<Vec<Made>, JobError> {
         let singles = singles(&self.parameters);
-        let mut meter = Meter::new(report, singles.iter().map(|single| single.num_inference_steps));
+        let meter = Meter::new(report, singles.iter().flat_map(passes));
         let mut made = Vec::with_capacity(singles.len());
         for single in singles {
             let drawn = draw(bench, &self.checkpoint, &single, &self.materials, &meter)?;
@@ -64,6 +68,12 @@ impl Drawing {
         }
         Ok(made)
     }
+}
+
+/// The steps of each pass of one picture.
+pub(super) fn passes(request: &CreateGeneration) -> impl Iterator<Item = u32> + use<> {
+    let first = request.num_inference_steps;
+    std::iter::once(first).chain(request.hires.as_ref().map(|hires| hires.steps_done(first)))
 }
 
 /// The request as one for each picture. Seeds count up, as everywhere; with a variation it is the variation's seed that
@@ -88,41 +98,88 @@ pub(super) fn draw(
     materials: &Materials,
     meter: &Meter<'_>,
 ) -> Result<Drawn, JobError> {
-    let scheduler = parameters.scheduler.as_deref().map(SchedulerName::from_str).transpose()?;
-    let variation = parameters
-        .variation_strength
-        .map(|strength| Variation { seed: parameters.variation_seed.unwrap_or_default(), strength });
-    let call = GenerationParams {
-        prompt: parameters.prompt.clone(),
-        negative_prompt: parameters.negative_prompt.clone(),
-        width: parameters.width as usize,
-        height: parameters.height as usize,
-        num_inference_steps: parameters.num_inference_steps as usize,
-        guidance_scale: parameters.guidance_scale,
-        seed: parameters.seed.unwrap_or_default(),
-        scheduler,
-        variation,
-        start: materials.sources.start(parameters),
-        prompt_syntax: if parameters.prompt_weighting { PromptSyntax::Weighted } else { PromptSyntax::Plain },
-        ..GenerationParams::default()
-    };
+    let call = engine_call(parameters, materials.sources.start(parameters))?;
     meter.go_on(JobPhase::LoadingModel)?;
     let dtype = bench.dtype;
     let device = bench.name.clone();
     let model = loaded(bench, checkpoint)?;
     let loras = put_on(model, parameters, &materials.loras)?;
-    let generated = model.pipeline.generate(&call, &mut |event: ProgressEvent<'_>| match event {
+    let sha256 = model.sha256.clone();
+    let mut picture = generate(&model.pipeline, &call, meter)?;
+    let mut hires_record = None;
+    if let (Some(hires), Some(file)) = (&parameters.hires, &materials.upscaler) {
+        meter.next();
+        meter.go_on(JobPhase::Upscaling)?;
+        let (upscaler_hash, upscaler) = enlarging::loaded(bench, file)?;
+        let enlarged =
+            enlarge_for_hires(upscaler, &picture, hires, &mut |_| meter.report(JobPhase::Upscaling))?;
+        let model = loaded(bench, checkpoint)?;
+        let call = second_pass(&call, hires, enlarged, model.pipeline.default_size());
+        picture = generate(&model.pipeline, &call, meter)?;
+        let request = Hires { upscaler: Some(file.id.clone()), ..hires.clone() };
+        hires_record = Some(HiresRecord { request, upscaler_hash: Some(upscaler_hash) });
+    }
+    meter.go_on(JobPhase::Saving)?;
+    let ingredients = Ingredients::of(parameters, materials.sources.records(), loras, hires_record);
+    let run = run_of(checkpoint.id.clone(), sha256, &checkpoint.default_scheduler, &device, dtype);
+    let record = ImageRecord::of(parameters, run, ingredients);
+    Ok(Drawn { picture, record })
+}
+
+/// What the engine is called with for one picture of a request whose seeds are known.
+///
+/// # Errors
+/// When there is no such scheduler.
+pub fn engine_call(
+    request: &CreateGeneration,
+    start: Start,
+) -> Result<GenerationParams, chapan_engine::Error> {
+    let variation = request
+        .variation_strength
+        .map(|strength| Variation { seed: request.variation_seed.unwrap_or_default(), strength });
+    Ok(GenerationParams {
+        prompt: request.prompt.clone(),
+        negative_prompt: request.negative_prompt.clone(),
+        width: request.width as usize,
+        height: request.height as usize,
+        num_inference_steps: request.num_inference_steps as usize,
+        guidance_scale: request.guidance_scale,
+        seed: request.seed.unwrap_or_default(),
+        scheduler: request.scheduler.as_deref().map(SchedulerName::from_str).transpose()?,
+        variation,
+        start,
+        prompt_syntax: if request.prompt_weighting { PromptSyntax::Weighted } else { PromptSyntax::Plain },
+        ..GenerationParams::default()
+    })
+}
+
+/// What records say of a run of this program.
+pub fn run_of(model: ModelId, model_hash: String, scheduler: &str, device: &str, dtype: DType) -> Run {
+    Run {
+        model,
+        model_hash,
+        scheduler: scheduler.to_owned(),
+        device: device.to_owned(),
+        dtype: dtype.as_str().to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        engine: chapan_engine::NUMBERS.to_owned(),
+    }
+}
+
+/// One pass, told to the meter.
+fn generate(
+    pipeline: &StableDiffusionXl,
+    call: &GenerationParams,
+    meter: &Meter<'_>,
+) -> Result<Picture, JobError> {
+    let generated = pipeline.generate(call, &mut |event: ProgressEvent<'_>| match event {
         ProgressEvent::Encoding | ProgressEvent::Encoded => meter.report(JobPhase::Encoding),
         ProgressEvent::Step { index, total, preview, .. } => {
             meter.step(index as u32 + 1, total as u32, preview::data_address(&preview))
         }
         ProgressEvent::Decoding => meter.report(JobPhase::Decoding),
     })?;
-    meter.go_on(JobPhase::Saving)?;
-    let ingredients = Ingredients::of(parameters, materials.sources.records(), loras, None);
-    let ingredients = Ingredients { engine: Some(chapan_engine::NUMBERS.to_owned()), ..ingredients };
-    let record = record(checkpoint, parameters, model.sha256.clone(), (device, dtype), ingredients);
-    Ok(Drawn { picture: generated.image, record })
+    Ok(generated.image)
 }
 
 impl Drawn {
@@ -149,31 +206,6 @@ fn loaded<'a>(bench: &'a mut Bench, checkpoint: &Checkpoint) -> Result<&'a mut L
         Loaded { id: checkpoint.id.clone(), sha256, pipeline, loras: BTreeMap::new() }
     };
     Ok(bench.loaded.insert(held))
-}
-
-fn record(
-    checkpoint: &Checkpoint,
-    parameters: &CreateGeneration,
-    model_hash: String,
-    (device, dtype): (String, DType),
-    ingredients: Ingredients,
-) -> ImageRecord {
-    ImageRecord {
-        prompt: parameters.prompt.clone(),
-        negative_prompt: parameters.negative_prompt.clone(),
-        model: checkpoint.id.clone(),
-        model_hash: Some(model_hash),
-        seed: parameters.seed.unwrap_or_default(),
-        num_inference_steps: parameters.num_inference_steps,
-        guidance_scale: parameters.guidance_scale,
-        width: parameters.width,
-        height: parameters.height,
-        scheduler: parameters.scheduler.clone().unwrap_or_else(|| checkpoint.default_scheduler.clone()),
-        device,
-        dtype: dtype.as_str().to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        ingredients,
-    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use chapan_engine::pipelines::Flow;
 
 use super::device::Bench;
 use super::error::JobError;
-use super::generation::{Materials, draw};
+use super::generation::{Materials, draw, passes};
 use super::meter::Meter;
 use super::task::Made;
 use crate::files::png::encode_bare_png;
@@ -34,8 +34,8 @@ impl GridDrawing {
         bench: &mut Bench,
         report: &dyn Fn(JobProgress) -> Flow,
     ) -> Result<Vec<Made>, JobError> {
-        let steps = self.cells.iter().map(|cell| cell.request.num_inference_steps);
-        let mut meter = Meter::new(report, steps);
+        let steps = self.cells.iter().flat_map(|cell| passes(&cell.request));
+        let meter = Meter::new(report, steps);
         let mut pictures = Vec::with_capacity(self.cells.len());
         let mut made = Vec::with_capacity(self.cells.len() + 1);
         for cell in &self.cells {

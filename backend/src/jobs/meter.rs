@@ -1,4 +1,4 @@
-//! How far a job of several pictures is: the steps of all of them, in one count.
+//! How far a job of several passes is: the steps of all of them, in one count.
 
 use chapan_api::job::{JobPhase, JobProgress};
 use chapan_engine::pipelines::Flow;
@@ -6,29 +6,30 @@ use std::cell::Cell;
 
 use super::error::JobError;
 
-/// Counts the steps of the pictures of one job and passes them on.
+/// Counts the steps of the passes of one job and passes them on. A picture is one pass, or two where it is drawn over at a
+/// larger size.
 pub(super) struct Meter<'a> {
     report: &'a dyn Fn(JobProgress) -> Flow,
-    /// Steps that each picture was planned with.
+    /// Steps that each pass was planned with.
     planned: Vec<u32>,
-    /// The picture that is being made.
-    picture: usize,
+    /// The pass that is being done.
+    pass: Cell<usize>,
     /// Steps done and steps in all, as last reported.
     at: Cell<(u32, u32)>,
 }
 
 impl<'a> Meter<'a> {
-    /// A meter for pictures that take `planned` steps each.
+    /// A meter for passes that take `planned` steps each.
     pub fn new(report: &'a dyn Fn(JobProgress) -> Flow, planned: impl Iterator<Item = u32>) -> Self {
         let planned: Vec<u32> = planned.collect();
         let total = planned.iter().sum();
-        Self { report, planned, picture: 0, at: Cell::new((0, total)) }
+        Self { report, planned, pass: Cell::new(0), at: Cell::new((0, total)) }
     }
 
-    /// The next picture begins.
-    pub fn next(&mut self) {
-        self.picture += 1;
-        self.at.set((self.planned.iter().take(self.picture).sum(), self.at.get().1));
+    /// The next pass begins.
+    pub fn next(&self) {
+        self.pass.set(self.pass.get() + 1);
+        self.at.set((self.planned.iter().take(self.pass.get()).sum(), self.at.get().1));
     }
 
     /// Reports what is being done now.
@@ -45,18 +46,18 @@ impl<'a> Meter<'a> {
         }
     }
 
-    /// Reports a step of this picture. A scheduler may take fewer or more steps than were planned.
+    /// Reports a step of this pass. A scheduler may take fewer or more steps than were planned.
     pub fn step(&self, done: u32, total: u32, preview: Option<String>) -> Flow {
         self.part(JobPhase::Denoising, done, total, preview)
     }
 
-    /// Reports a part of this picture in some phase.
+    /// Reports a part of this pass in some phase.
     pub fn part(&self, phase: JobPhase, done: u32, total: u32, preview: Option<String>) -> Flow {
         let at = if let [_] = self.planned[..] {
             (done, total)
         } else {
-            let before: u32 = self.planned.iter().take(self.picture).sum();
-            let planned = u64::from(self.planned.get(self.picture).copied().unwrap_or_default());
+            let before: u32 = self.planned.iter().take(self.pass.get()).sum();
+            let planned = u64::from(self.planned.get(self.pass.get()).copied().unwrap_or_default());
             let share = planned * u64::from(done) / u64::from(total.max(1));
             (before + share as u32, self.planned.iter().sum())
         };
@@ -71,13 +72,13 @@ mod tests {
     use std::cell::RefCell;
 
     #[test]
-    fn several_pictures_are_one_count() {
+    fn several_passes_are_one_count() {
         let told = RefCell::new(Vec::new());
         let report = |progress: JobProgress| {
             told.borrow_mut().push((progress.step, progress.total_steps));
             Flow::Continue
         };
-        let mut meter = Meter::new(&report, [4, 6].into_iter());
+        let meter = Meter::new(&report, [4, 6].into_iter());
         meter.report(JobPhase::Encoding);
         meter.step(1, 2, None);
         meter.step(2, 2, None);
@@ -89,6 +90,6 @@ mod tests {
         let meter = Meter::new(&report, [20].into_iter());
         meter.step(39, 39, None);
         meter.report(JobPhase::Decoding);
-        assert_eq!(*told.borrow(), [(39, 39), (39, 39)], "one picture counts as its scheduler does");
+        assert_eq!(*told.borrow(), [(39, 39), (39, 39)], "one pass counts as its scheduler does");
     }
 }

@@ -101,7 +101,12 @@ async fn materials(
     request: &CreateGeneration,
 ) -> Result<Materials, JobError> {
     let sources = Sources::read(worker, owner, request).await?;
-    Ok(Materials { sources, loras: loras::find(&worker.catalog, request)? })
+    let wanted = request.hires.as_ref().and_then(|hires| hires.upscaler.as_ref());
+    let upscaler = match wanted {
+        Some(id) => Some(upscaler(worker, id).await?),
+        None => None,
+    };
+    Ok(Materials { sources, loras: loras::find(&worker.catalog, request)?, upscaler })
 }
 
 /// The models of several requests; those that name none mean the job's own.

@@ -49,14 +49,28 @@ pub fn enlarge(
     how: Enlargement,
     report: &mut dyn FnMut(TileProgress) -> Flow,
 ) -> Result<Picture, Error> {
-    let (target, inputs) = plan((picture.width, picture.height), upscaler.scale(), how.scale)?;
-    let total = inputs.iter().map(|size| tile_count(upscaler, *size, how.tile)).sum();
+    how.check()?;
+    let times = |side: usize| ((side as f64 * how.scale).round() as usize).max(1);
+    enlarge_to(upscaler, picture, (times(picture.width), times(picture.height)), how.tile, report)
+}
+
+/// The same to a width and a height, neither of which is smaller than the picture's.
+pub(super) fn enlarge_to(
+    upscaler: &Upscaler,
+    picture: &Picture,
+    target: Size,
+    tile: usize,
+    report: &mut dyn FnMut(TileProgress) -> Flow,
+) -> Result<Picture, Error> {
+    let inputs = plan((picture.width, picture.height), upscaler.scale(), target)?;
+    let total = inputs.iter().map(|size| tile_count(upscaler, *size, tile)).sum();
     let mut before = 0;
     let mut at_hand: Option<Picture> = None;
     for size in inputs {
         let input = resized(at_hand.as_ref().unwrap_or(picture), size)?;
+        let input = input.as_ref().or(at_hand.as_ref()).unwrap_or(picture);
         let mut latest = 0;
-        let made = upscale(upscaler, input.as_ref().unwrap_or(picture), how.tile, &mut |tiles| {
+        let made = upscale(upscaler, input, tile, &mut |tiles| {
             latest = tiles.done;
             report(TileProgress { done: before + tiles.done, total })
         })?;
@@ -78,11 +92,8 @@ pub fn enlarge_alpha(alpha: &[u8], size: Size, target: Size) -> Result<Vec<u8>, 
 /// Width and height.
 type Size = (usize, usize);
 
-/// The size of the result, and the sizes that go into the runs of a network that enlarges by `native`.
-fn plan(size: Size, native: usize, scale: f64) -> Result<(Size, Vec<Size>), Error> {
-    Enlargement { scale, tile: 0 }.check()?;
-    let times = |side: usize| ((side as f64 * scale).round() as usize).max(1);
-    let target = (times(size.0), times(size.1));
+/// The sizes that go into the runs of a network that enlarges by `native`, on the way to `target`.
+fn plan(size: Size, native: usize, target: Size) -> Result<Vec<Size>, Error> {
     if target.0.saturating_mul(target.1) > MAX_PIXELS {
         return Err(Error::Parameter {
             parameter: "scale",
@@ -102,7 +113,7 @@ fn plan(size: Size, native: usize, scale: f64) -> Result<(Size, Vec<Size>), Erro
     loop {
         reached = (reached.0 * native, reached.1 * native);
         if reached.0 >= target.0 && reached.1 >= target.1 {
-            return Ok((target, inputs));
+            return Ok(inputs);
         }
         // The next run need not start from more than its share of the target.
         let share = |reached: usize, target: usize| reached.min(target.div_ceil(native));
@@ -133,28 +144,27 @@ mod tests {
     #[test]
     fn runs_are_as_many_and_as_small_as_the_factor_needs() {
         let size = (100, 60);
-        for (native, scale, target, inputs) in [
-            (4, 4.0, (400, 240), vec![size]),
-            (4, 2.0, (200, 120), vec![size]),
-            (4, 3.0, (300, 180), vec![size]),
-            (4, 1.5, (150, 90), vec![size]),
-            (4, 8.0, (800, 480), vec![size, (200, 120)]),
-            (2, 4.0, (400, 240), vec![size, (200, 120)]),
-            (2, 5.0, (500, 300), vec![size, (200, 120), (250, 150)]),
-            (2, 3.01, (301, 181), vec![size, (151, 91)]),
+        for (native, target, inputs) in [
+            (4, (400, 240), vec![size]),
+            (4, (200, 120), vec![size]),
+            (4, (300, 180), vec![size]),
+            (4, (150, 90), vec![size]),
+            (4, (800, 480), vec![size, (200, 120)]),
+            (2, (400, 240), vec![size, (200, 120)]),
+            (2, (500, 300), vec![size, (200, 120), (250, 150)]),
+            (2, (301, 181), vec![size, (151, 91)]),
         ] {
-            assert_eq!(plan(size, native, scale).unwrap(), (target, inputs), "{native} {scale}");
+            assert_eq!(plan(size, native, target).unwrap(), inputs, "{native} {target:?}");
         }
-        assert_eq!(plan((1, 1), 4, 1.2).unwrap().0, (1, 1));
     }
 
     #[test]
     fn factors_that_make_no_sense_are_refused_with_a_hint() {
         for scale in [1.0, 0.5, -2.0, 16.5, f64::NAN, f64::INFINITY] {
-            let error = plan((10, 10), 4, scale).unwrap_err().to_string();
+            let error = Enlargement { scale, tile: 0 }.check().unwrap_err().to_string();
             assert!(error.starts_with("`scale`") && error.contains("hint: "), "{error}");
         }
-        assert!(plan((8192, 8192), 4, 1.01).unwrap_err().to_string().contains("8274x8274"));
-        assert!(plan((10, 10), 1, 2.0).is_err());
+        assert!(plan((8192, 8192), 4, (8274, 8274)).unwrap_err().to_string().contains("8274x8274"));
+        assert!(plan((10, 10), 1, (20, 20)).is_err());
     }
 }

@@ -9,6 +9,7 @@ mod events;
 mod gallery;
 mod generations;
 mod grids;
+mod hires;
 mod hub;
 mod images;
 mod jobs;

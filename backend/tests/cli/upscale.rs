@@ -76,6 +76,18 @@ fn what_shows_through_stays_so_and_the_record_of_the_drawing_is_kept() {
 }
 
 #[test]
+fn sixteen_times_is_four_times_and_four_times_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let rgb: Vec<u8> = (0..16 * 12 * 3).map(|i| (i * 11 % 256) as u8).collect();
+    std::fs::write(path("small.png"), chapan::files::png::encode_bare_png(16, 12, &rgb).unwrap()).unwrap();
+    assert_eq!(upscale(&path("small.png"), &path("at-once.png"), &["--scale", "16"]).status, 0);
+    assert_eq!(upscale(&path("small.png"), &path("once.png"), &["--scale", "4"]).status, 0);
+    assert_eq!(upscale(&path("once.png"), &path("twice.png"), &["--scale", "4"]).status, 0);
+    assert_eq!(read(&path("at-once.png")).2, read(&path("twice.png")).2);
+}
+
+#[test]
 fn tiles_leave_no_trace() {
     let folder = tempfile::tempdir().unwrap();
     let (whole, tiled) = (folder.path().join("whole.png"), folder.path().join("tiled.png"));

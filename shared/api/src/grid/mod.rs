@@ -72,10 +72,10 @@ impl CreateGrid {
         check.finish()?;
         let cells = self.cells()?;
         let mut check = Checker::new();
-        let steps: u64 = cells.iter().map(|cell| u64::from(cell.request.num_inference_steps)).sum();
+        let steps: u64 = cells.iter().map(|cell| u64::from(cell.request.planned_steps())).sum();
         check.number("base.num_inference_steps", steps as f64, 1.0, limits::STEPS as f64);
-        let widest = cells.iter().map(|cell| u64::from(cell.request.width)).max().unwrap_or(0);
-        let highest = cells.iter().map(|cell| u64::from(cell.request.height)).max().unwrap_or(0);
+        let widest = cells.iter().map(|cell| u64::from(cell.request.result_size().0)).max().unwrap_or(0);
+        let highest = cells.iter().map(|cell| u64::from(cell.request.result_size().1)).max().unwrap_or(0);
         let pixels = widest * highest * cells.len() as u64;
         check.number("base.width", pixels as f64, 1.0, limits::SHEET_PIXELS as f64);
         check.finish()

@@ -20,6 +20,7 @@ mod start;
 mod text;
 pub mod upscale;
 mod variation;
+mod windows;
 
 pub use outpaint::{Margins, outpaint};
 pub use params::{Generated, GenerationParams};
@@ -30,3 +31,4 @@ pub use stable_diffusion_xl::StableDiffusionXl;
 pub use start::{ImageToImage, Inpainting, MAX_MASK_BLUR, Mask, MaskedContent, Start};
 pub use upscale::{TileProgress, upscale};
 pub use variation::Variation;
+pub use windows::Windows;

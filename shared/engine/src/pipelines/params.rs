@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use crate::pipelines::{Picture, Start, Variation};
+use crate::pipelines::{Picture, Start, Variation, Windows};
 use crate::prompt::PromptSyntax;
 use crate::schedulers::SchedulerName;
 
@@ -37,6 +37,8 @@ pub struct GenerationParams {
     pub scheduler: Option<SchedulerName>,
     /// What the first step starts from: noise alone, a picture, or a picture with a mask.
     pub start: Start,
+    /// Overlapping windows in which the network looks at a picture that is larger than it knows; `None` shows it the whole.
+    pub windows: Option<Windows>,
 }
 
 impl Default for GenerationParams {
@@ -54,6 +56,7 @@ impl Default for GenerationParams {
             variation: None,
             scheduler: None,
             start: Start::Noise,
+            windows: None,
         }
     }
 }

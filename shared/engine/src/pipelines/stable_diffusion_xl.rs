@@ -24,6 +24,7 @@ use crate::pipelines::files::ModelFiles;
 use crate::pipelines::guidance::{guide, pull};
 use crate::pipelines::model_index::ModelIndex;
 use crate::pipelines::text::{Negative, TextTowers};
+use crate::pipelines::windows::Plan;
 use crate::pipelines::{
     Flow, Generated, GenerationParams, LatentPreview, PreviewFactors, Progress, ProgressEvent, Start,
     StepLook,
@@ -159,8 +160,10 @@ impl StableDiffusionXl {
         tell(progress, ProgressEvent::Encoding)?;
         let negative = Negative::of(guided, params.negative_prompt.as_deref());
         let prompts = self.text.encode_prompts(&params.prompt, negative, params.prompt_syntax)?;
-        // Original size, crop and target size, as (height, width) each.
-        let (height, width) = (params.height as f64, params.width as f64);
+        let windows = Plan::new(params.windows, shape.2, shape.3, self.vae.config().downscale())?;
+        // Original size, crop and target size, as (height, width) each: to the network every window is a picture.
+        let pixels = |cells: usize| (cells * self.vae.config().downscale()) as f64;
+        let (height, width) = (pixels(windows.window_size().0), pixels(windows.window_size().1));
         let time_ids = vec![vec![height, width, 0.0, 0.0, height, width]; if guided { 2 } else { 1 }];
         let conditioning = self.unet.condition(&prompts.states, Some(&prompts.pooled), Some(&time_ids))?;
 
@@ -177,8 +180,9 @@ impl StableDiffusionXl {
             let (index, timestep) = (at - first, f64::from(timestep));
             let next = (at + 1 < timesteps.len()).then_some(at + 1);
             let level = NoiseLevel::of(&*scheduler, at);
-            let (prediction, guidance) =
-                self.predict(&input, &beginning.beside, shape, timestep, &conditioning, params)?;
+            let seen =
+                Seen { input: &input, beside: &beginning.beside, channels: shape.1, windows: &windows };
+            let (prediction, guidance) = self.predict(&seen, timestep, &conditioning, params)?;
             let clean = level.clean(self.scheduler.prediction_type()?, &prediction, &latents);
             latents = scheduler.step(&prediction, at, &latents, &mut rng);
             check_finite(&latents, || {
@@ -198,26 +202,51 @@ impl StableDiffusionXl {
         Ok(Generated { image, latents: Tensor::from_vec(latents, shape, &Device::Cpu)? })
     }
 
-    /// Asks the network once, for both prompts when guided; answers also how far guidance moved the prediction. `beside` are
-    /// channels that it sees next to `input`.
+    /// Asks the network for its prediction, window by window where the picture is large; answers also how far guidance moved
+    /// it, on average.
     fn predict(
         &self,
-        input: &[f32],
-        beside: &[f32],
-        (_, channels, rows, columns): LatentShape,
+        seen: &Seen<'_>,
         timestep: f64,
         conditioning: &Conditioning,
         params: &GenerationParams,
     ) -> Result<(Vec<f32>, Option<f32>)> {
-        let shape = (1, channels + beside.len() / (rows * columns), rows, columns);
-        let sample = Tensor::from_vec([input, beside].concat(), shape, &self.device)?.to_dtype(self.dtype)?;
+        let Seen { input, beside, channels, windows } = *seen;
+        let (rows, columns) = windows.window_size();
+        if windows.is_whole() {
+            let planes = [input, beside].concat();
+            return self.predict_window(planes, (channels, rows, columns), timestep, conditioning, params);
+        }
+        let mut pulls = Vec::new();
+        let prediction = windows.blend(channels, |place| {
+            let planes = [windows.cut(input, place), windows.cut(beside, place)].concat();
+            let shape = (channels, rows, columns);
+            let (part, pull) = self.predict_window(planes, shape, timestep, conditioning, params)?;
+            pulls.extend(pull);
+            Ok(part)
+        })?;
+        let mean = (!pulls.is_empty()).then(|| pulls.iter().sum::<f32>() / pulls.len() as f32);
+        Ok((prediction, mean))
+    }
+
+    /// Asks the network once, for both prompts when guided. `planes` are the latents and whatever it sees beside them.
+    fn predict_window(
+        &self,
+        planes: Vec<f32>,
+        (channels, rows, columns): (usize, usize, usize),
+        timestep: f64,
+        conditioning: &Conditioning,
+        params: &GenerationParams,
+    ) -> Result<(Vec<f32>, Option<f32>)> {
+        let shape = (1, planes.len() / (rows * columns), rows, columns);
+        let sample = Tensor::from_vec(planes, shape, &self.device)?.to_dtype(self.dtype)?;
         let batch = Tensor::cat(&vec![&sample; conditioning.batch()], 0)?;
         let output = self.unet.forward(&batch, &[timestep], conditioning)?.to_dtype(DType::F32)?;
         let output = output.flatten_all()?.to_vec1::<f32>()?;
         if conditioning.batch() == 1 {
             return Ok((output, None));
         }
-        let (negative, positive) = output.split_at(input.len());
+        let (negative, positive) = output.split_at(channels * rows * columns);
         let guided = guide(negative, positive, params.guidance_scale, params.guidance_rescale);
         Ok((guided, Some(pull(negative, positive, params.guidance_scale))))
     }
@@ -252,6 +281,19 @@ impl StableDiffusionXl {
         }
         Ok((1, self.vae.config().latent_channels, params.height / side, params.width / side))
     }
+}
+
+/// What the network is shown at a step.
+#[derive(Clone, Copy)]
+struct Seen<'a> {
+    /// The latents, scaled for the step.
+    input: &'a [f32],
+    /// Channels that it sees next to them.
+    beside: &'a [f32],
+    /// Channels of the latents.
+    channels: usize,
+    /// The windows in which it looks.
+    windows: &'a Plan,
 }
 
 /// Refuses latents that left the range of numbers; `what` says which.
