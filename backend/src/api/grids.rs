@@ -4,8 +4,9 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use chapan_api::error::ErrorBody;
+use chapan_api::generation::CreateGeneration;
 use chapan_api::grid::{CreateGrid, GridView};
-use chapan_api::id::{GridId, ModelId};
+use chapan_api::id::GridId;
 use chapan_api::image::ImageKind;
 use chapan_api::job::JobView;
 
@@ -32,18 +33,18 @@ pub(super) async fn create_grid(
 ) -> ApiResult<(StatusCode, Json<JobView>)> {
     request.validate().map_err(ApiError::invalid)?;
     let (model, base) = requests::complete(&app, &user.id, request.base.clone()).await?;
+    // Tags of LoRAs stay in the prompt, where an axis may replace them; each place takes its own.
+    let base = CreateGeneration { prompt: request.base.prompt, loras: request.base.loras, ..base };
     let parameters = CreateGrid { base, ..request };
     let cells = parameters.cells().map_err(ApiError::invalid)?;
-    let mut seen: Vec<ModelId> = Vec::new();
+    let mut asked = Vec::new();
     for cell in &cells {
-        // Each model and size is asked about once; a cell that differs in other things only needs no more.
-        let id = cell.request.model.clone().unwrap_or_else(|| model.id.clone());
-        let is_new = !seen.contains(&id);
-        if is_new
-            || (cell.request.width, cell.request.height) != (parameters.base.width, parameters.base.height)
-        {
+        // Each model, size and set of LoRAs is asked about once; a cell that differs in other things needs no more.
+        let CreateGeneration { model, width, height, prompt, .. } = &cell.request;
+        let what = (model, width, height, prompt.contains('<').then_some(prompt));
+        if !asked.contains(&what) {
             requests::complete(&app, &user.id, cell.request.clone()).await?;
-            seen.push(id);
+            asked.push(what);
         }
     }
     let steps = cells.iter().map(|cell| cell.request.planned_steps()).sum();

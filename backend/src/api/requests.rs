@@ -10,7 +10,7 @@ use chapan_api::validation::{FieldError, Rule};
 use super::{ApiError, ApiResult, App, models, upscales};
 use crate::hub::Checkpoint;
 use crate::ids;
-use crate::jobs::available_memory_bytes;
+use crate::jobs::{available_memory_bytes, with_tagged_loras};
 use crate::store::{ImageRow, NewJob, NewRequest};
 
 /// How many jobs one person may have in the queue: no limit for a person, one for a program that runs wild.
@@ -43,9 +43,12 @@ pub(super) async fn complete(
     request: CreateGeneration,
 ) -> ApiResult<(Checkpoint, CreateGeneration)> {
     request.validate().map_err(ApiError::invalid)?;
+    let listed = request.loras.len();
+    let request = with_tagged_loras(request).map_err(ApiError::from_body)?;
+    request.validate().map_err(|faults| ApiError::invalid(blame_tags(faults, listed)))?;
     let model = choose_model(app, request.model.as_ref()).await?;
     check_sources(app, owner, &request).await?;
-    check_loras(app, &model, &request).await?;
+    check_loras(app, &model, &request, listed).await?;
     check_inpainting(&model, &request)?;
     let request = with_upscaler(app, request).await?;
     plan_memory(app, &model, &request)?;
@@ -77,14 +80,30 @@ async fn with_upscaler(app: &App, mut request: CreateGeneration) -> ApiResult<Cr
     Ok(request)
 }
 
-/// The LoRAs that a request names: installed, and for models of this family where the file says so.
-async fn check_loras(app: &App, model: &Checkpoint, request: &CreateGeneration) -> ApiResult<()> {
+/// Faults of LoRAs behind the first `listed` are faults of the prompt that named them.
+fn blame_tags(mut faults: Vec<FieldError>, listed: usize) -> Vec<FieldError> {
+    for fault in &mut faults {
+        let index = fault.field.strip_prefix("loras[").and_then(|rest| rest.split(']').next()?.parse().ok());
+        if index.is_some_and(|index: usize| index >= listed) {
+            fault.field = "prompt".to_owned();
+        }
+    }
+    faults
+}
+
+/// The LoRAs that a request names, the first `listed` of them in its list, the others in its prompt: installed, and for models of this family where the file says so.
+async fn check_loras(
+    app: &App,
+    model: &Checkpoint,
+    request: &CreateGeneration,
+    listed: usize,
+) -> ApiResult<()> {
     if request.loras.is_empty() {
         return Ok(());
     }
     let installed = models::installed_loras(app).await?;
     for (index, wanted) in request.loras.iter().enumerate() {
-        let field = format!("loras[{index}].model");
+        let field = if index < listed { format!("loras[{index}].model") } else { "prompt".to_owned() };
         let name = brief(wanted.model.as_str());
         let Some(lora) = installed.iter().find(|lora| lora.id == wanted.model) else {
             let names: Vec<&str> = installed.iter().map(|lora| lora.id.as_str()).collect();

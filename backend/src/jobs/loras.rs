@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use chapan_api::error::ErrorCode;
+use chapan_api::error::{ErrorBody, ErrorCode};
 use chapan_api::generation::{CreateGeneration, UseLora};
 use chapan_api::id::ModelId;
 use chapan_api::image::LoraRecord;
 use chapan_api::model::LoraView;
 use chapan_engine::lora::{Application, AppliedLora, BaseModel, LoraFile, describe};
+use chapan_engine::prompt::take_lora_tags;
 
 use super::device::Loaded;
 use super::error::JobError;
@@ -63,12 +64,37 @@ fn family(base: &BaseModel) -> String {
     }
 }
 
-/// The files of the LoRAs that a request names, by their identifiers.
-pub(super) fn find(
+/// The request with the LoRAs that tags of its prompt name (`<lora:name:0.8>`) behind those of its list, and a prompt without
+/// tags. A LoRA that stands in both acts with both weights. Tags of the negative prompt are text, as everywhere.
+///
+/// # Errors
+/// When a tag has no name, or its weights are no numbers.
+pub fn with_tagged_loras(mut request: CreateGeneration) -> Result<CreateGeneration, Box<ErrorBody>> {
+    let (prompt, tags) = take_lora_tags(&request.prompt).map_err(|error| {
+        let text = error.to_string();
+        let (fact, hint) = text.split_once("\nhint: ").unwrap_or((&text, "write `<lora:name:0.8>`"));
+        let body = ErrorBody::new(ErrorCode::InvalidField, fact).with_hint(hint);
+        Box::new(ErrorBody { field: Some("prompt".to_owned()), ..body })
+    })?;
+    if tags.is_empty() {
+        return Ok(request);
+    }
+    request.prompt = prompt.trim().to_owned();
+    request.loras.extend(tags.into_iter().map(|tag| UseLora {
+        model: ModelId::new(tag.name),
+        weight: tag.unet_weight,
+        text_encoder_weight: Some(tag.text_encoder_weight).filter(|text| *text != tag.unet_weight),
+    }));
+    Ok(request)
+}
+
+/// The files of the LoRAs that requests name, by their identifiers.
+pub(super) fn find<'a>(
     catalog: &Catalog,
-    request: &CreateGeneration,
+    requests: impl Iterator<Item = &'a CreateGeneration>,
 ) -> Result<BTreeMap<ModelId, LoraCandidate>, JobError> {
-    if request.loras.is_empty() {
+    let wanted: Vec<&UseLora> = requests.flat_map(|request| &request.loras).collect();
+    if wanted.is_empty() {
         return Ok(BTreeMap::new());
     }
     let all = catalog.lora_candidates();
@@ -79,7 +105,7 @@ pub(super) fn find(
             JobError::fail(ErrorCode::UnknownModel, fact, "choose another, or leave it out")
         })
     };
-    request.loras.iter().map(file).collect()
+    wanted.into_iter().map(file).collect()
 }
 
 /// Puts exactly the LoRAs of a request on a model, and says what was put there.

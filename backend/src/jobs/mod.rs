@@ -27,7 +27,7 @@ pub use downloads::Downloads;
 pub use error::JobError;
 pub use generation::{engine_call, run_of};
 pub use hires::{enlarge_for_hires, second_pass};
-pub use loras::installed_loras;
+pub use loras::{installed_loras, with_tagged_loras};
 pub use memory::available_memory_bytes;
 pub use queue::Queue;
 pub use upscale::{Enlargement, MAX_SCALE, enlarge, enlarge_alpha};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chapan_api::error::ErrorCode;
 use chapan_api::generation::CreateGeneration;
+use chapan_api::grid::GridCell;
 use chapan_api::id::{ModelId, UserId};
 use chapan_api::image::{ImageKind, ImageRecord};
 use chapan_api::job::JobProgress;
@@ -15,7 +16,7 @@ use super::enlarging::Enlarging;
 use super::error::JobError;
 use super::generation::{Drawing, Materials};
 use super::grid::GridDrawing;
-use super::loras;
+use super::loras::{self, with_tagged_loras};
 use super::sources::{Source, Sources};
 use super::worker::Worker;
 use crate::hub::{Checkpoint, UpscalerFile};
@@ -59,7 +60,8 @@ impl Task {
                 let (parameters, reproduces) =
                     store.generation_request(id).await.map_err(unreadable)?.ok_or_else(gone)?;
                 let checkpoint = checkpoint(worker, &job.model).await?;
-                let materials = materials(worker, &job.owner, &parameters).await?;
+                let materials =
+                    materials(worker, &job.owner, &parameters, std::slice::from_ref(&parameters)).await?;
                 let kind = if reproduces.is_some() { ImageKind::Again } else { ImageKind::Made };
                 Ok(Self::Generation(Box::new(Drawing { checkpoint, parameters, materials, kind })))
             }
@@ -68,9 +70,10 @@ impl Task {
                 let cells = parameters.cells().map_err(|faults| {
                     JobError::internal("the request could not be read", &format!("{faults:?}"))
                 })?;
-                let requests = cells.iter().map(|cell| &cell.request);
-                let materials = materials(worker, &job.owner, &parameters.base).await?;
-                let checkpoints = checkpoints(worker, &job.model, requests).await?;
+                let cells = tagged(cells)?;
+                let requests: Vec<_> = cells.iter().map(|cell| cell.request.clone()).collect();
+                let materials = materials(worker, &job.owner, &parameters.base, &requests).await?;
+                let checkpoints = checkpoints(worker, &job.model, requests.iter()).await?;
                 Ok(Self::Grid(Box::new(GridDrawing { parameters, cells, materials, checkpoints })))
             }
             Subject::Upscale(id) => {
@@ -94,11 +97,21 @@ impl Task {
     }
 }
 
-/// Pictures and LoRAs of a request.
+/// The places of a grid with the LoRAs that their own prompts name: an axis may have put them there.
+fn tagged(cells: Vec<GridCell>) -> Result<Vec<GridCell>, JobError> {
+    let tagged = |cell: GridCell| {
+        let request = with_tagged_loras(cell.request).map_err(|body| JobError::Fail { body, cause: None })?;
+        Ok(GridCell { request, ..cell })
+    };
+    cells.into_iter().map(tagged).collect()
+}
+
+/// Pictures and upscaler of a request, and the LoRAs of it in all its forms.
 async fn materials(
     worker: &Worker,
     owner: &UserId,
     request: &CreateGeneration,
+    forms: &[CreateGeneration],
 ) -> Result<Materials, JobError> {
     let sources = Sources::read(worker, owner, request).await?;
     let wanted = request.hires.as_ref().and_then(|hires| hires.upscaler.as_ref());
@@ -106,7 +119,7 @@ async fn materials(
         Some(id) => Some(upscaler(worker, id).await?),
         None => None,
     };
-    Ok(Materials { sources, loras: loras::find(&worker.catalog, request)?, upscaler })
+    Ok(Materials { sources, loras: loras::find(&worker.catalog, forms.iter())?, upscaler })
 }
 
 /// The models of several requests; those that name none mean the job's own.

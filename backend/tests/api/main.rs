@@ -14,6 +14,7 @@ mod hub;
 mod images;
 mod jobs;
 mod lessons;
+mod loras;
 mod migration;
 mod models;
 mod queue;

@@ -43,6 +43,31 @@ pub fn shipped_models_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/models")
 }
 
+/// LoRAs for the tiny model.
+pub fn loras_dir() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/lora")
+}
+
+/// A file of safetensors with tensors of zeros in 32 bits.
+pub fn safetensors(tensors: &[(&str, Vec<usize>)], metadata: &Value) -> Vec<u8> {
+    let (mut header, mut end) = (serde_json::Map::new(), 0);
+    header.insert("__metadata__".to_owned(), metadata.clone());
+    for (name, shape) in tensors {
+        let begin = end;
+        end += shape.iter().product::<usize>() * 4;
+        header.insert(
+            (*name).to_owned(),
+            json!({ "dtype": "F32", "shape": shape, "data_offsets": [begin, end] }),
+        );
+    }
+    let mut header = Value::Object(header).to_string().into_bytes();
+    header.resize(header.len().next_multiple_of(8), b' ');
+    let mut file = (header.len() as u64).to_le_bytes().to_vec();
+    file.extend(header);
+    file.resize(file.len() + end, 0);
+    file
+}
+
 pub fn config(data_dir: &Path) -> ServerConfig {
     ServerConfig {
         address: ([127, 0, 0, 1], 0).into(),
