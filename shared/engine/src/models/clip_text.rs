@@ -4,7 +4,7 @@ use candle_core::{DType, IndexOp, Tensor};
 use serde::Deserialize;
 
 use super::clip_layer::{ClipLayer, ClipLayerShape};
-use crate::nn::{Activation, Embedding, LayerNorm, Linear, Masking};
+use crate::nn::{Activation, Embedding, LayerNorm, Linear, Masking, traced};
 use crate::weights::Scope;
 use crate::{Error, Result};
 
@@ -150,12 +150,11 @@ impl ClipTextModel {
         }
         hidden_states.push(state.clone());
         let last_hidden_state = self.final_layer_norm.forward(&state)?;
-        let ends = rows.iter().map(|row| self.end_of_text(row));
-        let pooled = ends
-            .enumerate()
-            .map(|(item, end)| last_hidden_state.i((item, end)))
-            .collect::<candle_core::Result<Vec<_>>>()?;
-        let pooled = Tensor::stack(&pooled, 0)?;
+        let ends: Vec<usize> = rows.iter().map(|row| self.end_of_text(row)).collect();
+        let pooled = traced(&[&last_hidden_state], move |t| {
+            let at_end = ends.iter().enumerate().map(|(item, end)| t[0].i((item, *end)));
+            Ok(Tensor::stack(&at_end.collect::<candle_core::Result<Vec<_>>>()?, 0)?)
+        })?;
         debug_assert_eq!(pooled.dims()[0], batch);
         let text_embeds =
             self.text_projection.as_ref().map(|projection| projection.forward(&pooled)).transpose()?;

@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::cpu;
+use super::{cpu, tape};
 use crate::{Error, Result};
 
 /// An elementwise non-linearity.
@@ -33,9 +33,21 @@ impl Activation {
 
     /// Applies the activation to every element.
     pub fn forward(self, x: &Tensor) -> Result<Tensor> {
-        if cpu::is_fast(&[x]) {
-            return cpu::activate(x, self);
+        let y = if cpu::is_fast(&[x]) { cpu::activate(x, self)? } else { self.plain(x)? };
+        if tape::follows(&[x]) {
+            let x = x.clone();
+            tape::note(&y, move |gradient, gradients| {
+                if !cpu::is_fast(&[&x, gradient]) {
+                    return tape::by_candle(&[x], gradient, gradients, move |t| self.plain(t[0]));
+                }
+                gradients.add(&x, &cpu::activation_gradient(&x, gradient, self)?)
+            });
         }
+        Ok(y)
+    }
+
+    /// In candle's operations.
+    fn plain(self, x: &Tensor) -> Result<Tensor> {
         Ok(match self {
             Self::Silu => x.silu()?,
             Self::Gelu => x.gelu_erf()?,

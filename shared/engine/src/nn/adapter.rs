@@ -1,8 +1,8 @@
 //! What can be put on a loaded layer: low-rank branches beside its weights, or other weights in their place.
 //!
 //! The layer's own weights are never written to, so taking an adapter off gives back the layer as it was, to the bit. A
-//! branch is two small layers of the same kinds as the big one, so it takes the fast way where that does, and the
-//! differentiable one where its factors are [`Var`](candle_core::Var)s: that is all that training needs of this file.
+//! branch is two small layers of the same kinds as the big one, so it takes the fast way where that does, and gradients flow
+//! into its factors as into any weights: that is all that training needs of this file.
 //!
 //! A layer without adapter pays one uncontended lock for asking.
 
@@ -10,18 +10,37 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use candle_core::Tensor;
 
-use super::{Conv2d, Conv2dShape, Linear, Plus, cpu};
+use super::{Conv2d, Conv2dShape, Linear, Plus, cpu, tape};
 use crate::{Error, Result};
 
 /// A change of one layer.
 #[derive(Debug, Default)]
 pub struct Adapter {
     /// Takes the place of the layer's weight.
-    pub(super) weight: Option<(Tensor, cpu::PackedCell)>,
+    pub(super) weight: Option<(Tensor, Arc<cpu::PackedCell>)>,
     /// Takes the place of the layer's bias.
     pub(super) bias: Option<Tensor>,
     /// Added to the layer's output, each times its scale.
     pub(super) branches: Vec<(Arc<Branch>, f64)>,
+    /// What the rows of the weight and its branches together are brought to.
+    pub(super) lengths: Option<RowLengths>,
+}
+
+/// DoRA while it is trained: the length of every row of the changed weight, apart from its direction.
+#[derive(Debug)]
+pub struct RowLengths {
+    /// What the rows are brought to, `(out)`: trained.
+    pub magnitude: Tensor,
+    /// One over the length that they have, `(out)`: a constant, as in PEFT and in the paper (4.3).
+    pub inverse: Tensor,
+}
+
+impl RowLengths {
+    /// The outputs `(.., out)` of the changed weight, before its bias.
+    pub(super) fn bring(&self, y: &Tensor) -> Result<Tensor> {
+        let inverse = self.inverse.clone();
+        tape::traced(&[y, &self.magnitude], move |t| Ok(t[0].broadcast_mul(&(t[1] * &inverse)?)?))
+    }
 }
 
 impl Adapter {
@@ -33,13 +52,24 @@ impl Adapter {
     /// With `weight` in place of the layer's; it must have the same shape, type and device.
     #[must_use]
     pub fn with_weight(self, weight: Tensor) -> Self {
-        Self { weight: Some((weight, cpu::PackedCell::default())), ..self }
+        Self { weight: Some((weight, Arc::default())), ..self }
     }
 
     /// With `bias` in place of the layer's, or as the bias of a layer that has none: `(out)`.
     #[must_use]
     pub fn with_bias(self, bias: Tensor) -> Self {
         Self { bias: Some(bias), ..self }
+    }
+
+    /// With the rows of a linear layer's weight and its branches together brought to these lengths.
+    #[must_use]
+    pub fn with_row_lengths(self, lengths: RowLengths) -> Self {
+        Self { lengths: Some(lengths), ..self }
+    }
+
+    /// Whether nothing is changed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.weight.is_none() && self.bias.is_none() && self.branches.is_empty()
     }
 
     /// With `scale` times the output of `branch` added to the layer's.
@@ -159,7 +189,7 @@ impl Branch {
     /// `y + scale * up(down(x))`.
     pub(super) fn linear(&self, x: &Tensor, scale: f64, y: &Tensor) -> Result<Tensor> {
         match self {
-            Self::Linear { down, up } => up.forward_plus(&scaled(down.forward(x)?, scale)?, y),
+            Self::Linear { down, up } => up.forward_plus(&tape::scale(&down.forward(x)?, scale)?, y),
             Self::Conv2d { .. } => Err(Error::shape("adapter", "a linear branch", x.dims())),
         }
     }
@@ -181,12 +211,8 @@ impl Branch {
             // Enlarging by repetition and a pointwise layer may change places: the smaller picture is cheaper.
             Some(mid) => mid.apply(&down.forward(x)?, size, upsample, Plus::default())?,
         };
-        up.forward_plus(&scaled(h, scale)?, Plus { residual: Some(y), ..Plus::default() })
+        up.forward_plus(&tape::scale(&h, scale)?, Plus { residual: Some(y), ..Plus::default() })
     }
-}
-
-fn scaled(x: Tensor, scale: f64) -> Result<Tensor> {
-    if scale == 1.0 { Ok(x) } else { Ok((x * scale)?) }
 }
 
 #[cfg(test)]

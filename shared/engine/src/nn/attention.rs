@@ -2,7 +2,7 @@
 
 use candle_core::{D, DType, Device, Tensor};
 
-use super::cpu;
+use super::{cpu, tape};
 use crate::{Error, Result};
 
 /// Which keys a query may look at.
@@ -35,10 +35,31 @@ pub fn scaled_dot_product_attention(
     if masking == Masking::Causal && keys != queries {
         return Err(Error::shape("causal attention", format!("{queries} keys"), k.dims()));
     }
-    if cpu::is_fast(&[q, k, v]) {
-        return cpu::attention(q, k, v, heads, masking == Masking::Causal);
+    let y = if cpu::is_fast(&[q, k, v]) {
+        cpu::attention(q, k, v, heads, masking == Masking::Causal)?
+    } else {
+        plain(q, k, v, heads, masking)?
+    };
+    if tape::follows(&[q, k, v]) {
+        let inputs = [q.clone(), k.clone(), v.clone()];
+        tape::note(&y, move |gradient, gradients| {
+            let [q, k, v] = &inputs;
+            if !cpu::is_fast(&[q, k, v, gradient]) {
+                let function = move |t: &[&Tensor]| plain(t[0], t[1], t[2], heads, masking);
+                return tape::by_candle(&inputs, gradient, gradients, function);
+            }
+            let causal = masking == Masking::Causal;
+            let found = cpu::attention_gradient((q, k, v), gradient, heads, causal)?;
+            inputs.iter().zip(found).try_for_each(|(x, gradient)| gradients.add(x, &gradient))
+        });
     }
-    let size = width / heads;
+    Ok(y)
+}
+
+/// In candle's operations.
+fn plain(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, masking: Masking) -> Result<Tensor> {
+    let (batch, queries, width) = q.dims3()?;
+    let (keys, size) = (k.dim(1)?, width / heads);
     let split = |x: &Tensor, length| x.reshape((batch, length, heads, size))?.transpose(1, 2)?.contiguous();
     let (q, k, v) = (split(q, queries)?, split(k, keys)?, split(v, keys)?);
     let scores = (q.matmul(&k.t()?)? * (1.0 / (size as f64).sqrt()))?.to_dtype(DType::F32)?;

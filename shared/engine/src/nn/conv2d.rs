@@ -1,9 +1,11 @@
 //! Two-dimensional convolution, with upsampling before it and additions after it done in the same pass.
 
+use std::sync::Arc;
+
 use candle_core::Tensor;
 
 use super::adapter::{Adaptable, AdapterSlot};
-use super::{Rectifier, cpu, repeat_pixels};
+use super::{Rectifier, cpu, repeat_pixels, tape};
 use crate::weights::Scope;
 use crate::{Error, Result};
 
@@ -49,7 +51,7 @@ pub struct Conv2d {
     weight: Tensor,
     bias: Option<Tensor>,
     shape: Conv2dShape,
-    packed: cpu::PackedCell,
+    packed: Arc<cpu::PackedCell>,
     adapter: AdapterSlot,
 }
 
@@ -65,7 +67,7 @@ impl Conv2d {
         {
             return Err(Error::shape("conv2d", format!("a bias of {out}"), bias.dims()));
         }
-        Ok(Self { weight, bias, shape, packed: cpu::PackedCell::default(), adapter: AdapterSlot::default() })
+        Ok(Self { weight, bias, shape, packed: Arc::default(), adapter: AdapterSlot::default() })
     }
 
     /// Takes `weight` and `bias` of `scope`.
@@ -164,58 +166,114 @@ impl Conv2d {
         plus: Plus<'_>,
     ) -> Result<Tensor> {
         let Some(adapter) = self.adapter.get() else {
-            return self.convolve(x, (&self.weight, &self.packed), self.bias.as_ref(), size, upsample, plus);
+            let weight = (&self.weight, &self.packed);
+            return convolve(x, weight, self.bias.as_ref(), (self.shape, size, upsample), plus);
         };
         let weight = adapter.weight.as_ref().map_or((&self.weight, &self.packed), |(w, p)| (w, p));
         let bias = adapter.bias.as_ref().or(self.bias.as_ref());
         // What branches add goes through the rectifier too.
         let rectifier = plus.rectifier.filter(|_| !adapter.branches.is_empty());
         let plus = if rectifier.is_some() { Plus { rectifier: None, ..plus } } else { plus };
-        let mut y = self.convolve(x, weight, bias, size, upsample, plus)?;
+        let mut y = convolve(x, weight, bias, (self.shape, size, upsample), plus)?;
         for (branch, scale) in &adapter.branches {
             y = branch.conv2d(x, size, upsample, *scale, &y)?;
         }
         rectifier.map_or(Ok(y.clone()), |rectifier| rectifier.forward(&y))
     }
+}
 
-    fn convolve(
-        &self,
-        x: &Tensor,
-        (weight, packed): (&Tensor, &cpu::PackedCell),
-        bias: Option<&Tensor>,
-        size: (usize, usize),
-        upsample: bool,
-        plus: Plus<'_>,
-    ) -> Result<Tensor> {
-        let optional = [plus.per_channel, plus.residual, plus.rectifier.map(Rectifier::slopes)];
-        if cpu::is_fast(&[x, weight]) && optional.iter().flatten().all(|t| cpu::is_fast(&[t])) {
-            let call = cpu::Call { weight, bias, shape: self.shape, packed, size, upsample, plus };
-            return cpu::conv2d(x, &call);
+/// Shape of the kernel, size of the input as it is seen, and whether that is enlarged twice.
+type View = (Conv2dShape, (usize, usize), bool);
+
+fn convolve(
+    x: &Tensor,
+    (weight, packed): (&Tensor, &Arc<cpu::PackedCell>),
+    bias: Option<&Tensor>,
+    (shape, size, upsample): View,
+    plus: Plus<'_>,
+) -> Result<Tensor> {
+    let optional = [plus.per_channel, plus.residual, plus.rectifier.map(Rectifier::slopes)];
+    if tape::follows(&[x, weight]) || optional.iter().flatten().any(|t| tape::follows(&[t])) {
+        if let Some(rectifier) = plus.rectifier {
+            let plus = Plus { rectifier: None, ..plus };
+            return rectifier.forward(&convolve(x, (weight, packed), bias, (shape, size, upsample), plus)?);
         }
-        let mut x = x.contiguous()?;
-        if upsample {
-            x = repeat_pixels(&x, 2)?;
-            x = x.narrow(2, 0, size.0)?.narrow(3, 0, size.1)?.contiguous()?;
-        }
-        let Conv2dShape { stride, pad_before, pad_after, .. } = self.shape;
-        let mut padding = pad_before;
-        if pad_before != pad_after {
-            x = x.pad_with_zeros(2, pad_before, pad_after)?.pad_with_zeros(3, pad_before, pad_after)?;
-            padding = 0;
-        }
-        let mut y = x.conv2d(weight, padding, stride, 1, 1)?;
-        if let Some(bias) = bias {
-            y = y.broadcast_add(&bias.reshape((1, (), 1, 1))?)?;
-        }
-        if let Some(per_channel) = plus.per_channel {
-            y = y.broadcast_add(&per_channel.unsqueeze(2)?.unsqueeze(3)?)?;
-        }
-        if let Some(residual) = plus.residual {
-            y = (y + residual)?;
-        }
-        match plus.rectifier {
-            Some(rectifier) => rectifier.forward(&y),
-            None => Ok(y),
-        }
+        return recorded(x, (weight, packed), bias, (shape, size, upsample), plus);
     }
+    if cpu::is_fast(&[x, weight]) && optional.iter().flatten().all(|t| cpu::is_fast(&[t])) {
+        let form = cpu::Form::Forward;
+        return cpu::conv2d(x, &cpu::Call { weight, form, bias, shape, packed, size, upsample, plus });
+    }
+    let mut y = plain(x, weight, (shape, size, upsample))?;
+    if let Some(bias) = bias {
+        y = y.broadcast_add(&bias.reshape((1, (), 1, 1))?)?;
+    }
+    if let Some(per_channel) = plus.per_channel {
+        y = y.broadcast_add(&per_channel.unsqueeze(2)?.unsqueeze(3)?)?;
+    }
+    if let Some(residual) = plus.residual {
+        y = (y + residual)?;
+    }
+    match plus.rectifier {
+        Some(rectifier) => rectifier.forward(&y),
+        None => Ok(y),
+    }
+}
+
+/// The convolution alone in candle's operations.
+fn plain(x: &Tensor, weight: &Tensor, (shape, size, upsample): View) -> Result<Tensor> {
+    let mut x = x.contiguous()?;
+    if upsample {
+        x = repeat_pixels(&x, 2)?;
+        x = x.narrow(2, 0, size.0)?.narrow(3, 0, size.1)?.contiguous()?;
+    }
+    let Conv2dShape { stride, pad_before, pad_after, .. } = shape;
+    let mut padding = pad_before;
+    if pad_before != pad_after {
+        x = x.pad_with_zeros(2, pad_before, pad_after)?.pad_with_zeros(3, pad_before, pad_after)?;
+        padding = 0;
+    }
+    Ok(x.conv2d(weight, padding, stride, 1, 1)?)
+}
+
+/// The same with a note on the tape. The bias is not trained.
+fn recorded(
+    x: &Tensor,
+    (weight, packed): (&Tensor, &Arc<cpu::PackedCell>),
+    bias: Option<&Tensor>,
+    view: View,
+    plus: Plus<'_>,
+) -> Result<Tensor> {
+    let y = tape::paused(|| convolve(x, (weight, packed), bias, view, plus))?;
+    let (x, weight, packed) = (x.clone(), weight.clone(), packed.clone());
+    let (per_channel, residual) = (plus.per_channel.cloned(), plus.residual.cloned());
+    tape::note(&y, move |gradient, gradients| {
+        if let Some(residual) = &residual {
+            gradients.add(residual, gradient)?;
+        }
+        let fast = cpu::is_fast(&[&x, &weight, gradient]);
+        if let Some(per_channel) = &per_channel {
+            gradients.update(per_channel, |before| {
+                if fast {
+                    return cpu::sum_over_pixels(gradient, before);
+                }
+                let sums = gradient.flatten_from(2)?.sum(2)?;
+                Ok(before.map_or(Ok(sums.clone()), |before| before + sums)?)
+            })?;
+        }
+        if !fast {
+            let function = move |t: &[&Tensor]| plain(t[0], t[1], view);
+            return tape::by_candle(&[x, weight], gradient, gradients, function);
+        }
+        let (shape, size, upsample) = view;
+        let (_, _, height, width) = x.dims4()?;
+        let geometry = cpu::Geometry { shape, size, upsample, input: (height, width) };
+        gradients
+            .update(&x, |before| cpu::conv2d_input_gradient(gradient, &weight, &packed, geometry, before))?;
+        gradients.update(&weight, |before| {
+            let found = cpu::conv2d_weight_gradient(&x, gradient, geometry)?;
+            Ok(before.map_or(Ok(found.clone()), |before| before + found)?)
+        })
+    });
+    Ok(y)
 }

@@ -2,7 +2,7 @@
 
 use candle_core::{D, Tensor};
 
-use super::{Activation, Linear, cpu};
+use super::{Activation, Linear, cpu, tape};
 use crate::Result;
 use crate::weights::Scope;
 
@@ -21,13 +21,24 @@ impl Geglu {
     /// `(.., in)` to `(.., out)`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let both = self.proj.forward(x)?;
-        if cpu::is_fast(&[&both]) {
-            return cpu::gate_with_gelu(&both);
+        let y = if cpu::is_fast(&[&both]) { cpu::gate_with_gelu(&both)? } else { plain_gate(&both)? };
+        if tape::follows(&[&both]) {
+            tape::note(&y, move |gradient, gradients| {
+                if !cpu::is_fast(&[&both, gradient]) {
+                    return tape::by_candle(&[both], gradient, gradients, |t| plain_gate(t[0]));
+                }
+                gradients.add(&both, &cpu::gate_gradient(&both, gradient)?)
+            });
         }
-        let half = both.dim(D::Minus1)? / 2;
-        let (value, gate) = (both.narrow(D::Minus1, 0, half)?, both.narrow(D::Minus1, half, half)?);
-        Ok((value * Activation::Gelu.forward(&gate)?)?)
+        Ok(y)
     }
+}
+
+/// In candle's operations.
+fn plain_gate(both: &Tensor) -> Result<Tensor> {
+    let half = both.dim(D::Minus1)? / 2;
+    let (value, gate) = (both.narrow(D::Minus1, 0, half)?, both.narrow(D::Minus1, half, half)?);
+    Ok((value * Activation::Gelu.forward(&gate)?)?)
 }
 
 /// Gate, then back to the width of the block: `net.0`, `net.2` of a checkpoint.

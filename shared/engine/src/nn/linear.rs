@@ -1,9 +1,11 @@
 //! The linear layer `y = x W^T + b`, with what may follow it done in the same pass.
 
+use std::sync::Arc;
+
 use candle_core::Tensor;
 
 use super::adapter::{Adaptable, AdapterSlot};
-use super::{Activation, cpu};
+use super::{Activation, cpu, tape};
 use crate::weights::Scope;
 use crate::{Error, Result};
 
@@ -12,7 +14,7 @@ use crate::{Error, Result};
 pub struct Linear {
     weight: Tensor,
     bias: Option<Tensor>,
-    packed: cpu::PackedCell,
+    packed: Arc<cpu::PackedCell>,
     adapter: AdapterSlot,
 }
 
@@ -25,7 +27,7 @@ impl Linear {
         {
             return Err(Error::shape("linear", format!("a bias of {out}"), bias.dims()));
         }
-        Ok(Self { weight, bias, packed: cpu::PackedCell::default(), adapter: AdapterSlot::default() })
+        Ok(Self { weight, bias, packed: Arc::default(), adapter: AdapterSlot::default() })
     }
 
     /// Takes `weight` and `bias` of `scope`.
@@ -87,7 +89,8 @@ impl Linear {
     }
 
     fn apply(&self, x: &Tensor, activation: Option<Activation>, residual: Option<&Tensor>) -> Result<Tensor> {
-        let Some(adapter) = self.adapter.get() else {
+        let adapter = self.adapter.get();
+        let Some(adapter) = adapter.filter(|adapter| !adapter.is_empty()) else {
             return product(x, &self.weight, self.bias.as_ref(), &self.packed, activation, residual);
         };
         let (weight, packed) = adapter.weight.as_ref().map_or((&self.weight, &self.packed), |(w, p)| (w, p));
@@ -96,15 +99,23 @@ impl Linear {
             return product(x, weight, bias, packed, activation, residual);
         }
         // Branches come before the activation, and a residual after it.
-        let early = residual.filter(|_| activation.is_none());
-        let mut y = product(x, weight, bias, packed, None, early)?;
+        let early = residual.filter(|_| activation.is_none() && adapter.lengths.is_none());
+        let own = bias.filter(|_| adapter.lengths.is_none());
+        let mut y = product(x, weight, own, packed, None, early)?;
         for (branch, scale) in &adapter.branches {
             y = branch.linear(x, *scale, &y)?;
         }
-        let Some(activation) = activation else { return Ok(y) };
-        let y = activation.forward(&y)?;
-        match residual {
-            Some(residual) => Ok((y + residual)?),
+        if let Some(lengths) = &adapter.lengths {
+            y = lengths.bring(&y)?;
+            if let Some(bias) = bias {
+                y = tape::traced(&[&y, bias], |t| Ok(t[0].broadcast_add(t[1])?))?;
+            }
+        }
+        if let Some(activation) = activation {
+            y = activation.forward(&y)?;
+        }
+        match residual.filter(|_| early.is_none()) {
+            Some(residual) => tape::add(&y, residual),
             None => Ok(y),
         }
     }
@@ -115,7 +126,7 @@ fn product(
     x: &Tensor,
     weight: &Tensor,
     bias: Option<&Tensor>,
-    packed: &cpu::PackedCell,
+    packed: &Arc<cpu::PackedCell>,
     activation: Option<Activation>,
     residual: Option<&Tensor>,
 ) -> Result<Tensor> {
@@ -123,6 +134,13 @@ fn product(
     let Some((&last, leading)) = x.dims().split_last().filter(|(last, _)| **last == inputs) else {
         return Err(Error::shape("linear", format!("(.., {inputs})"), x.dims()));
     };
+    if tape::follows(&[x, weight]) || residual.is_some_and(|residual| tape::follows(&[residual])) {
+        if let Some(activation) = activation {
+            let y = activation.forward(&product(x, weight, bias, packed, None, None)?)?;
+            return residual.map_or(Ok(y.clone()), |residual| tape::add(&y, residual));
+        }
+        return recorded(x, weight, bias, packed, residual);
+    }
     let mut shape = leading.to_vec();
     shape.push(outputs);
     if cpu::is_fast(&[x, weight]) && residual.is_none_or(|r| cpu::is_fast(&[r])) {
@@ -142,4 +160,41 @@ fn product(
         Some(residual) => Ok((y + residual)?),
         None => Ok(y),
     }
+}
+
+/// The same with a note on the tape. The bias is not trained.
+fn recorded(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    packed: &Arc<cpu::PackedCell>,
+    residual: Option<&Tensor>,
+) -> Result<Tensor> {
+    let y = tape::paused(|| product(x, weight, bias, packed, None, residual))?;
+    let (x, weight, packed, residual) = (x.clone(), weight.clone(), packed.clone(), residual.cloned());
+    tape::note(&y, move |gradient, gradients| {
+        if let Some(residual) = &residual {
+            gradients.add(residual, gradient)?;
+        }
+        let (outputs, inputs) = weight.dims2()?;
+        let fast = cpu::is_fast(&[&x, &weight, gradient]);
+        let rows = |t: &Tensor| -> Result<Tensor> { Ok(t.contiguous()?.flatten_to(t.rank() - 2)?) };
+        gradients.update(&x, |before| {
+            if fast {
+                let weights = packed.linear_back(&weight)?;
+                return cpu::linear(gradient, &weights, None, x.dims(), None, before);
+            }
+            let back = rows(gradient)?.matmul(&weight)?.reshape(x.shape())?;
+            Ok(before.map_or(Ok(back.clone()), |before| before + back)?)
+        })?;
+        gradients.update(&weight, |before| {
+            let found = if fast {
+                cpu::linear_weight_gradient(&x, gradient, inputs, outputs)?
+            } else {
+                rows(gradient)?.t()?.matmul(&rows(&x)?)?
+            };
+            Ok(before.map_or(Ok(found.clone()), |before| before + found)?)
+        })
+    });
+    Ok(y)
 }

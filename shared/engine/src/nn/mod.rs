@@ -4,8 +4,8 @@
 //! done once. A layer knows tensors and a [`Scope`](crate::weights::Scope) of weights; it does not know any network.
 //!
 //! Every layer has one meaning and two ways to compute it. The plain way is written in candle's differentiable operations
-//! and works on every device and element type. The fast way (`cpu`) is taken for 32-bit floats on the CPU when no gradient
-//! is being recorded. Pictures are `(batch, channels, height, width)` everywhere; the fast way keeps them in memory
+//! and works on every device and element type. The fast way (`cpu`) is taken for 32-bit floats on the CPU. Both leave notes
+//! on a [`Tape`] that runs, by which training finds its gradients. Pictures are `(batch, channels, height, width)` everywhere; the fast way keeps them in memory
 //! channels last, which shows only in the strides.
 //!
 //! A loaded linear or convolution layer can be changed without being loaded again: see [`Adapter`].
@@ -21,10 +21,13 @@ mod linear;
 mod norm;
 mod picture;
 mod rectifier;
+mod tape;
+#[cfg(test)]
+mod tape_tests;
 mod timestep;
 
 pub use activation::Activation;
-pub use adapter::{Adaptable, Adapter, AdapterSlot, Branch};
+pub use adapter::{Adaptable, Adapter, AdapterSlot, Branch, RowLengths};
 pub use attention::{Masking, scaled_dot_product_attention};
 pub use conv2d::{Conv2d, Conv2dShape, Plus};
 pub use cpu::on_workers;
@@ -37,4 +40,5 @@ pub use picture::{
     tokens_from_picture,
 };
 pub use rectifier::Rectifier;
+pub use tape::{Gradients, Tape, add, is_recording, recomputed, record, scale, traced};
 pub use timestep::{TimestepEmbedding, sinusoidal_embedding};

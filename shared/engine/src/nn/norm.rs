@@ -2,14 +2,14 @@
 
 use candle_core::{D, DType, Tensor};
 
-use super::{Activation, cpu};
+use super::{Activation, cpu, tape};
 use crate::weights::Scope;
 use crate::{Error, Result};
 
 /// Normalises groups of channels of a picture to mean 0 and variance 1, then scales and shifts every channel.
 ///
 /// The variance is the biased one; statistics are in 32-bit floats whatever the element type.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct GroupNorm {
     weight: Tensor,
     bias: Tensor,
@@ -49,9 +49,32 @@ impl GroupNorm {
         if c != channels {
             return Err(Error::shape("group norm", format!("(batch, {channels}, height, width)"), x.dims()));
         }
-        if cpu::is_fast(&[x, &self.weight, &self.bias]) {
-            return cpu::group_norm(x, &self.weight, &self.bias, self.groups, self.eps, activation);
+        let y = if cpu::is_fast(&[x, &self.weight, &self.bias]) {
+            cpu::group_norm(x, &self.weight, &self.bias, self.groups, self.eps, activation)?
+        } else {
+            tape::paused(|| self.plain(x, activation))?
+        };
+        if tape::follows(&[x]) {
+            let (x, norm) = (x.clone(), self.clone());
+            tape::note(&y, move |gradient, gradients| {
+                let known = matches!(activation, None | Some(Activation::Silu));
+                if !known || !cpu::is_fast(&[&x, gradient, &norm.weight]) {
+                    let function = move |t: &[&Tensor]| norm.plain(t[0], activation);
+                    return tape::by_candle(&[x], gradient, gradients, function);
+                }
+                let Self { weight, bias, groups, eps } = &norm;
+                let silu = activation.is_some();
+                let groups = cpu::Groups { weight, bias, groups: *groups, eps: *eps, silu };
+                gradients.update(&x, |before| cpu::group_norm_gradient(&x, gradient, groups, before))
+            });
         }
+        debug_assert_eq!(y.dims(), [batch, c, height, width]);
+        Ok(y)
+    }
+
+    /// In candle's operations.
+    fn plain(&self, x: &Tensor, activation: Option<Activation>) -> Result<Tensor> {
+        let (batch, c, height, width) = x.dims4()?;
         let wide = x.contiguous()?.reshape((batch, self.groups, ()))?.to_dtype(DType::F32)?;
         let normal = standardise(&wide, self.eps)?.to_dtype(x.dtype())?.reshape((batch, c, height, width))?;
         let y = normal.broadcast_mul(&self.weight.reshape((1, c, 1, 1))?)?;
@@ -61,7 +84,7 @@ impl GroupNorm {
 }
 
 /// Normalises the last dimension to mean 0 and variance 1, then scales and shifts every element.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct LayerNorm {
     weight: Tensor,
     bias: Tensor,
@@ -80,9 +103,27 @@ impl LayerNorm {
         if x.dims().last() != Some(&size) {
             return Err(Error::shape("layer norm", format!("(.., {size})"), x.dims()));
         }
-        if cpu::is_fast(&[x, &self.weight, &self.bias]) {
-            return cpu::layer_norm(x, &self.weight, &self.bias, self.eps);
+        let y = if cpu::is_fast(&[x, &self.weight, &self.bias]) {
+            cpu::layer_norm(x, &self.weight, &self.bias, self.eps)?
+        } else {
+            tape::paused(|| self.plain(x))?
+        };
+        if tape::follows(&[x]) {
+            let (x, norm) = (x.clone(), self.clone());
+            tape::note(&y, move |gradient, gradients| {
+                if !cpu::is_fast(&[&x, gradient, &norm.weight]) {
+                    return tape::by_candle(&[x], gradient, gradients, move |t| norm.plain(t[0]));
+                }
+                gradients.update(&x, |before| {
+                    cpu::layer_norm_gradient(&x, gradient, &norm.weight, norm.eps, before)
+                })
+            });
         }
+        Ok(y)
+    }
+
+    /// In candle's operations.
+    fn plain(&self, x: &Tensor) -> Result<Tensor> {
         let normal = standardise(&x.to_dtype(DType::F32)?, self.eps)?.to_dtype(x.dtype())?;
         Ok(normal.broadcast_mul(&self.weight)?.broadcast_add(&self.bias)?)
     }

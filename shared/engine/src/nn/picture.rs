@@ -2,17 +2,26 @@
 
 use candle_core::Tensor;
 
-use super::cpu;
+use super::{cpu, tape};
 use crate::{Error, Result};
 
 /// Every pixel a token.
 pub fn tokens_from_picture(x: &Tensor) -> Result<Tensor> {
-    let (batch, channels, height, width) = x.dims4()?;
-    Ok(x.permute((0, 2, 3, 1))?.reshape((batch, height * width, channels))?)
+    let (_, _, height, width) = x.dims4()?;
+    tape::viewed(x, as_tokens, move |gradient| as_picture(gradient, height, width))
 }
 
 /// The reverse of [`tokens_from_picture`].
 pub fn picture_from_tokens(x: &Tensor, height: usize, width: usize) -> Result<Tensor> {
+    tape::viewed(x, |x| as_picture(x, height, width), as_tokens)
+}
+
+fn as_tokens(x: &Tensor) -> Result<Tensor> {
+    let (batch, channels, height, width) = x.dims4()?;
+    Ok(x.permute((0, 2, 3, 1))?.reshape((batch, height * width, channels))?)
+}
+
+fn as_picture(x: &Tensor, height: usize, width: usize) -> Result<Tensor> {
     let (batch, _, channels) = x.dims3()?;
     let picture = x.reshape((batch, height, width, channels))?.permute((0, 3, 1, 2))?;
     // The fast way likes channels last; everything else expects them first.
@@ -21,10 +30,25 @@ pub fn picture_from_tokens(x: &Tensor, height: usize, width: usize) -> Result<Te
 
 /// The channels of `a`, then those of `b`.
 pub fn concat_channels(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    if cpu::is_fast(&[a, b]) {
-        return cpu::concat_channels(a, b);
+    let y = if cpu::is_fast(&[a, b]) {
+        cpu::concat_channels(a, b)?
+    } else {
+        Tensor::cat(&[&a.contiguous()?, &b.contiguous()?], 1)?
+    };
+    if tape::follows(&[a, b]) {
+        let (a, b) = (a.clone(), b.clone());
+        tape::note(&y, move |gradient, gradients| {
+            let (first, second) = (a.dim(1)?, b.dim(1)?);
+            let (of_a, of_b) = if cpu::is_fast(&[gradient]) {
+                cpu::split_channels(gradient, first)?
+            } else {
+                (gradient.narrow(1, 0, first)?, gradient.narrow(1, first, second)?)
+            };
+            gradients.add(&a, &of_a)?;
+            gradients.add(&b, &of_b)
+        });
     }
-    Ok(Tensor::cat(&[&a.contiguous()?, &b.contiguous()?], 1)?)
+    Ok(y)
 }
 
 /// `a * factor + b` for pictures of one shape.

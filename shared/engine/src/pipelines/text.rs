@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Tensor};
 
 use crate::lora::Component;
 use crate::models::{ClipTextConfig, ClipTextModel, parse_config};
-use crate::nn::Adaptable;
+use crate::nn::{Adaptable, traced};
 use crate::pipelines::files::ModelFiles;
 use crate::pipelines::model_index::ModelIndex;
 use crate::prompt::{Chunk, PromptSyntax, chunks, parse_emphasis};
@@ -187,8 +187,10 @@ impl TextTowers {
             let output =
                 tower.encoder.forward(&Tensor::from_vec(ids, (chunks.len(), length), &self.device)?)?;
             let state = weighted(output.penultimate(0)?, chunks)?;
-            states.push(state.reshape((1, chunks.len() * length, ()))?);
-            let first = output.text_embeds.map(|embeds| embeds.narrow(0, 0, 1)).transpose()?;
+            let tokens = chunks.len() * length;
+            states.push(traced(&[&state], move |t| Ok(t[0].reshape((1, tokens, ()))?))?);
+            let first = output.text_embeds.map(|embeds| traced(&[&embeds], |t| Ok(t[0].narrow(0, 0, 1)?)));
+            let first = first.transpose()?;
             pooled = pooled.or(first);
         }
         let pooled = pooled.ok_or_else(|| {
@@ -198,7 +200,8 @@ impl TextTowers {
                 "`text_encoder_2` of an SDXL checkpoint is a `CLIPTextModelWithProjection`",
             )
         })?;
-        Ok(PromptEmbeds { states: Tensor::cat(&states, 2)?, pooled })
+        let states: Vec<&Tensor> = states.iter().collect();
+        Ok(PromptEmbeds { states: traced(&states, |t| Ok(Tensor::cat(t, 2)?))?, pooled })
     }
 
     /// The layers that LoRAs can change, of every tower.
@@ -220,5 +223,5 @@ fn weighted(states: &Tensor, chunks: &[Chunk]) -> Result<Tensor> {
     }
     let (count, length, _) = states.dims3()?;
     let weights = Tensor::from_vec(weights, (count, length, 1), states.device())?.to_dtype(states.dtype())?;
-    Ok(states.broadcast_mul(&weights)?)
+    traced(&[states, &weights], |t| Ok(t[0].broadcast_mul(t[1])?))
 }

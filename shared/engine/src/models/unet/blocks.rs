@@ -1,12 +1,14 @@
 //! The way down, the middle and the way up.
 
+use std::sync::Arc;
+
 use candle_core::Tensor;
 
 use super::conditioning::{Conditioning, CrossSlot};
 use super::config::{BlockPlan, MidPlan, UnetPlan};
 use super::resnet::{ResnetBlock, ResnetShape};
 use super::transformer::Transformer2d;
-use crate::nn::{Conv2d, Conv2dShape, concat_channels};
+use crate::nn::{Conv2d, Conv2dShape, concat_channels, recomputed};
 use crate::weights::Scope;
 use crate::{Error, Result};
 
@@ -24,11 +26,7 @@ impl Loading<'_> {
     }
 
     /// The residual blocks and transformers of a block, which alternate.
-    fn layers(
-        &mut self,
-        scope: &Scope,
-        block: &BlockPlan,
-    ) -> Result<Vec<(ResnetBlock, Option<Transformer2d>)>> {
+    fn layers(&mut self, scope: &Scope, block: &BlockPlan) -> Result<Vec<Arc<Layer>>> {
         let (resnets, attentions) = (scope.pp("resnets"), scope.pp("attentions"));
         let groups = self.plan.groups;
         let mut layers = Vec::with_capacity(block.resnets.len());
@@ -44,16 +42,45 @@ impl Loading<'_> {
                 )?),
                 None => None,
             };
-            layers.push((resnet, attention));
+            layers.push(Arc::new(Layer { resnet, attention }));
         }
         Ok(layers)
+    }
+}
+
+/// A residual block and the transformer after it, if there is one.
+#[derive(Debug)]
+struct Layer {
+    resnet: ResnetBlock,
+    attention: Option<Transformer2d>,
+}
+
+impl Layer {
+    fn forward(&self, x: &Tensor, time: &Tensor, conditioning: &Conditioning) -> Result<Tensor> {
+        let x = self.resnet.forward(x, Some(time))?;
+        match &self.attention {
+            Some(attention) => attention.forward(&x, conditioning),
+            None => Ok(x),
+        }
+    }
+
+    /// The same; nothing inside is remembered where the conditioning says so.
+    fn run(self: &Arc<Self>, x: &Tensor, time: &Tensor, conditioning: &Conditioning) -> Result<Tensor> {
+        if !conditioning.recomputes() {
+            return self.forward(x, time, conditioning);
+        }
+        let (layer, slots) = (self.clone(), conditioning.slots());
+        let inputs = vec![x.clone(), time.clone(), conditioning.context().clone()];
+        recomputed(inputs, move |inputs| {
+            layer.forward(&inputs[0], &inputs[1], &Conditioning::of_block(inputs[2].clone(), slots))
+        })
     }
 }
 
 /// `DownBlock2D` and `CrossAttnDownBlock2D`.
 #[derive(Debug)]
 pub(super) struct DownBlock {
-    layers: Vec<(ResnetBlock, Option<Transformer2d>)>,
+    layers: Vec<Arc<Layer>>,
     downsampler: Option<Conv2d>,
 }
 
@@ -77,11 +104,8 @@ impl DownBlock {
         skips: &mut Vec<Tensor>,
     ) -> Result<Tensor> {
         let mut x = x;
-        for (resnet, attention) in &self.layers {
-            x = resnet.forward(&x, Some(time))?;
-            if let Some(attention) = attention {
-                x = attention.forward(&x, conditioning)?;
-            }
+        for layer in &self.layers {
+            x = layer.run(&x, time, conditioning)?;
             skips.push(x.clone());
         }
         if let Some(downsampler) = &self.downsampler {
@@ -95,39 +119,34 @@ impl DownBlock {
 /// `UNetMidBlock2DCrossAttn`, or `UNetMidBlock2D`, which is one residual block.
 #[derive(Debug)]
 pub(super) struct MidBlock {
-    first: ResnetBlock,
-    rest: Option<(Transformer2d, ResnetBlock)>,
+    layers: Vec<Arc<Layer>>,
 }
 
 impl MidBlock {
     pub fn load(scope: &Scope, mid: &MidPlan, loading: &mut Loading<'_>) -> Result<Self> {
         let (width, resnets) = (mid.channels, scope.pp("resnets"));
         let first = loading.resnet(&resnets.pp(0), width, width)?;
-        let rest = match mid.attending {
-            Some(attending) => {
-                let scope = scope.pp("attentions").pp(0);
-                let attention =
-                    Transformer2d::load(&scope, width, loading.plan.groups, attending, &mut loading.slots)?;
-                Some((attention, loading.resnet(&resnets.pp(1), width, width)?))
-            }
-            None => None,
+        let Some(attending) = mid.attending else {
+            return Ok(Self { layers: vec![Arc::new(Layer { resnet: first, attention: None })] });
         };
-        Ok(Self { first, rest })
+        let scope = scope.pp("attentions").pp(0);
+        let attention =
+            Transformer2d::load(&scope, width, loading.plan.groups, attending, &mut loading.slots)?;
+        let second = loading.resnet(&resnets.pp(1), width, width)?;
+        let layers = [(first, Some(attention)), (second, None)];
+        let layers = layers.map(|(resnet, attention)| Arc::new(Layer { resnet, attention })).into();
+        Ok(Self { layers })
     }
 
     pub fn forward(&self, x: &Tensor, time: &Tensor, conditioning: &Conditioning) -> Result<Tensor> {
-        let x = self.first.forward(x, Some(time))?;
-        match &self.rest {
-            Some((attention, resnet)) => resnet.forward(&attention.forward(&x, conditioning)?, Some(time)),
-            None => Ok(x),
-        }
+        self.layers.iter().try_fold(x.clone(), |x, layer| layer.run(&x, time, conditioning))
     }
 }
 
 /// `UpBlock2D` and `CrossAttnUpBlock2D`.
 #[derive(Debug)]
 pub(super) struct UpBlock {
-    layers: Vec<(ResnetBlock, Option<Transformer2d>)>,
+    layers: Vec<Arc<Layer>>,
     upsampler: Option<Conv2d>,
 }
 
@@ -153,13 +172,10 @@ impl UpBlock {
         skips: &mut Vec<Tensor>,
     ) -> Result<Tensor> {
         let mut x = x;
-        for (resnet, attention) in &self.layers {
+        for layer in &self.layers {
             let skip =
                 skips.pop().ok_or_else(|| Error::shape("up block", "a skip for each layer", x.dims()))?;
-            x = resnet.forward(&concat_channels(&x, &skip)?, Some(time))?;
-            if let Some(attention) = attention {
-                x = attention.forward(&x, conditioning)?;
-            }
+            x = layer.run(&concat_channels(&x, &skip)?, time, conditioning)?;
         }
         if let Some(upsampler) = &self.upsampler {
             // Odd sides: the next skip says how large the picture was on the way down.

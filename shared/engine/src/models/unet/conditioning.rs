@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use candle_core::{DType, Tensor};
 
+use crate::nn::is_recording;
 use crate::{Error, Result};
 
 /// Numbers the cross-attention layers of a network while it is built.
@@ -35,6 +36,8 @@ pub struct Conditioning {
     cache: Vec<OnceLock<(Tensor, Tensor)>>,
     /// The same for every item of the batch, for networks that run the items side by side.
     items: Vec<Conditioning>,
+    /// Whether blocks are run again on the way back instead of being remembered.
+    recomputes: bool,
 }
 
 impl Conditioning {
@@ -45,6 +48,7 @@ impl Conditioning {
             added,
             cache: (0..slots).map(|_| OnceLock::new()).collect(),
             items: Vec::new(),
+            recomputes: false,
         };
         let mut whole = single(context, added);
         if batch > 1 && !whole.tracks_gradients() {
@@ -57,7 +61,33 @@ impl Conditioning {
     }
 
     fn tracks_gradients(&self) -> bool {
-        self.context.track_op() || self.added.as_ref().is_some_and(Tensor::track_op)
+        is_recording() || self.context.track_op() || self.added.as_ref().is_some_and(Tensor::track_op)
+    }
+
+    /// The same for networks that remember no more of a recorded pass than what goes into each block: less memory, and about
+    /// a third more time. Gradients are the same.
+    #[must_use]
+    pub fn recomputing(mut self) -> Self {
+        self.recomputes = true;
+        self
+    }
+
+    pub(super) fn recomputes(&self) -> bool {
+        self.recomputes
+    }
+
+    /// The text alone, for one block that is run again.
+    pub(super) fn of_block(context: Tensor, slots: usize) -> Self {
+        let cache = (0..slots).map(|_| OnceLock::new()).collect();
+        Self { context, added: None, cache, items: Vec::new(), recomputes: false }
+    }
+
+    pub(super) fn context(&self) -> &Tensor {
+        &self.context
+    }
+
+    pub(super) fn slots(&self) -> usize {
+        self.cache.len()
     }
 
     /// Number of items in the batch.
@@ -91,7 +121,7 @@ impl Conditioning {
             return Ok((k.clone(), v.clone()));
         }
         let (k, v) = compute(&self.context)?;
-        if !k.track_op() {
+        if !k.track_op() && !is_recording() {
             // A second thread may have been first: both computed the same.
             let _ = kept.set((k.clone(), v.clone()));
         }

@@ -13,7 +13,8 @@ use self::blocks::{DownBlock, Loading, MidBlock, UpBlock};
 use self::conditioning::CrossSlot;
 use crate::models::Tap;
 use crate::nn::{
-    Activation, Conv2d, Conv2dShape, GroupNorm, TimestepEmbedding, on_workers, sinusoidal_embedding,
+    Activation, Conv2d, Conv2dShape, GroupNorm, TimestepEmbedding, add, is_recording, on_workers,
+    sinusoidal_embedding, traced,
 };
 use crate::weights::Scope;
 use crate::{Error, Result};
@@ -120,7 +121,9 @@ impl UNet2DConditionModel {
                 let device = text.device();
                 let waves =
                     sinusoidal_embedding(&flat, size, flip_sin_to_cos, freq_shift, self.dtype, device)?;
-                let both = Tensor::cat(&[text.to_dtype(self.dtype)?, waves.reshape((batch, ()))?], 1)?;
+                let waves = waves.reshape((batch, ()))?;
+                let text = text.to_dtype(self.dtype)?;
+                let both = traced(&[&text, &waves], |t| Ok(Tensor::cat(t, 1)?))?;
                 Some(embedding.forward(&both)?)
             }
             (Some(_), _, _) => {
@@ -139,7 +142,8 @@ impl UNet2DConditionModel {
     pub fn forward(&self, sample: &Tensor, timesteps: &[f64], conditioning: &Conditioning) -> Result<Tensor> {
         let batch = sample.dim(0)?;
         let items = conditioning.items();
-        let side_by_side = items.len() == batch && !sample.track_op() && sample.device().is_cpu();
+        let side_by_side =
+            items.len() == batch && !sample.track_op() && !is_recording() && sample.device().is_cpu();
         if !side_by_side {
             return self.forward_tapped(sample, timesteps, conditioning, &mut Tap::none());
         }
@@ -196,7 +200,7 @@ impl UNet2DConditionModel {
         tap.show("time_embedding", &time);
         if let Some(added) = conditioning.added() {
             tap.show("add_embedding", added);
-            time = (time + added)?;
+            time = add(&time, added)?;
         }
         // Every residual block starts with this activation: done once.
         let time = Activation::Silu.forward(&time)?;

@@ -94,7 +94,7 @@ impl Shape {
 
 /// Softmax of `scale * row`, in place.
 #[inline(always)]
-fn softmax(row: &mut [f32], scale: f32) {
+pub fn softmax(row: &mut [f32], scale: f32) {
     let mut largest = [f32::NEG_INFINITY; 16];
     for chunk in row.chunks(16) {
         for (largest, x) in largest.iter_mut().zip(chunk) {

@@ -46,10 +46,21 @@ impl<'a> Source<'a> {
     }
 }
 
+/// Which way a convolution's weights are used.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// From inputs to outputs.
+    Forward,
+    /// From gradients of outputs to those of inputs: the kernel is turned round.
+    Backward,
+}
+
 /// What a convolution is called with besides its input.
 pub struct Call<'a> {
     /// The weights, `(out, in, kernel, kernel)`.
     pub weight: &'a Tensor,
+    /// How they are used.
+    pub form: Form,
     /// The bias, `(out)`.
     pub bias: Option<&'a Tensor>,
     /// Geometry.
@@ -67,7 +78,7 @@ pub struct Call<'a> {
 /// The convolution of `x`.
 pub fn conv2d(x: &Tensor, call: &Call<'_>) -> Result<Tensor> {
     let (batch, inputs, _, width) = x.dims4()?;
-    let outputs = call.weight.dim(0)?;
+    let outputs = call.weight.dim(usize::from(call.form == Form::Backward))?;
     let shape = call.shape;
     let refuse = || Error::shape("conv2d", "a picture at least as large as the kernel", x.dims());
     let height_out = shape.output(call.size.0).ok_or_else(refuse)?;
@@ -80,10 +91,11 @@ pub fn conv2d(x: &Tensor, call: &Call<'_>) -> Result<Tensor> {
         && outputs.is_multiple_of(lanes)
         && lanes > 1
         && pixels_out >= WORTH_WINOGRAD;
-    let weights = if use_winograd {
-        call.packed.winograd(call.weight)?
-    } else {
-        call.packed.conv2d(call.weight, shape)?
+    let weights = match (call.form, use_winograd) {
+        (Form::Forward, true) => call.packed.winograd(call.weight)?,
+        (Form::Forward, false) => call.packed.conv2d(call.weight, shape)?,
+        (Form::Backward, true) => call.packed.winograd_back(call.weight)?,
+        (Form::Backward, false) => call.packed.conv2d_back(call.weight, shape)?,
     };
 
     let x = channels_last(x)?;

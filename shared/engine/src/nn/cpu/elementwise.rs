@@ -11,7 +11,7 @@ use crate::nn::Activation;
 use crate::{Error, Result};
 
 /// Elements of each piece of a parallel loop.
-const PIECE: usize = 1 << 14;
+pub const PIECE: usize = 1 << 14;
 
 /// `e^x` within two units of the last place, for `x` from -87 to 88; clamped outside.
 #[inline(always)]

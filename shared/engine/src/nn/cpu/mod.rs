@@ -1,4 +1,4 @@
-//! The fast way: 32-bit floats on the CPU, no gradients.
+//! The fast way: 32-bit floats on the CPU; `gradient` has the way back.
 //!
 //! Pictures lie channels last, so that a pixel is a run of numbers: convolution is then matrix multiplication whose rows are
 //! pixels, and a picture is the same memory as the tokens of a transformer. Weights are packed once into panels as wide as
@@ -17,6 +17,7 @@
 mod attention;
 mod conv2d;
 mod elementwise;
+mod gradient;
 mod linear;
 mod norm;
 mod panels;
@@ -28,8 +29,13 @@ use std::cell::Cell;
 use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
 
 pub use attention::attention;
-pub use conv2d::{Call, conv2d};
+pub use conv2d::{Call, Form, conv2d};
 pub use elementwise::{activate, gate_with_gelu, rectify, scale_and_add};
+pub use gradient::{
+    Geometry, Groups, activation_gradient, attention_gradient, conv2d_input_gradient, conv2d_weight_gradient,
+    gate_gradient, group_norm_gradient, layer_norm_gradient, linear_weight_gradient, split_channels,
+    sum_over_pixels,
+};
 pub use linear::linear;
 pub use norm::{group_norm, layer_norm};
 pub use panels::PackedCell;

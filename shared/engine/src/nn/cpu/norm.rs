@@ -10,9 +10,9 @@ use crate::Result;
 use crate::nn::Activation;
 
 /// Pixels summed up by one task: fixed, so that the order of additions never depends on the number of threads.
-const STRIP: usize = 1024;
+pub const STRIP: usize = 1024;
 /// Pixels whose sums are kept in 32-bit floats before they are carried over to 64-bit ones.
-const RUN: usize = 32;
+pub const RUN: usize = 32;
 
 /// Sums over pixels for each channel: of `x - shift` and of its square, where `shift` is the channel's first value.
 struct Sums {
@@ -63,6 +63,43 @@ impl Sums {
     }
 }
 
+/// Mean and inverse of the standard deviation of each group of channels of one picture.
+pub struct Statistics {
+    /// One for each group.
+    pub means: Vec<f64>,
+    /// `1 / sqrt(variance + eps)`.
+    pub inverses: Vec<f64>,
+}
+
+impl Statistics {
+    /// Those of a picture whose pixels lie channels last.
+    pub fn of(pixels: &[f32], channels: usize, groups: usize, eps: f64) -> Self {
+        let shift = &pixels[..channels];
+        let strips: Vec<Sums> =
+            pixels.par_chunks(STRIP * channels).map(|strip| Sums::of(strip, shift)).collect();
+        let mut sums = Sums::zeros(channels);
+        for strip in &strips {
+            sums.add(strip);
+        }
+        let count = (pixels.len() / channels) as f64;
+        let size = channels / groups;
+        let mut statistics = Self { means: Vec::with_capacity(groups), inverses: Vec::with_capacity(groups) };
+        for group in 0..groups {
+            let range = group * size..(group + 1) * size;
+            // Mean and spread of each channel, then of the group around its own mean.
+            let means: Vec<f64> =
+                range.clone().map(|c| f64::from(shift[c]) + sums.linear[c] / count).collect();
+            let mean = means.iter().sum::<f64>() / size as f64;
+            let spread: f64 = (range.zip(&means))
+                .map(|(c, m)| sums.square[c] / count - (sums.linear[c] / count).powi(2) + (m - mean).powi(2))
+                .sum();
+            statistics.means.push(mean);
+            statistics.inverses.push(1.0 / (spread.max(0.0) / size as f64 + eps).sqrt());
+        }
+        statistics
+    }
+}
+
 /// What every channel of one picture is multiplied with, and what is added then.
 fn scale_and_offset(
     pixels: &[f32],
@@ -71,29 +108,13 @@ fn scale_and_offset(
     eps: f64,
 ) -> (Vec<f32>, Vec<f32>) {
     let channels = weight.len();
-    let shift = &pixels[..channels];
-    let strips: Vec<Sums> = pixels.par_chunks(STRIP * channels).map(|strip| Sums::of(strip, shift)).collect();
-    let mut sums = Sums::zeros(channels);
-    for strip in &strips {
-        sums.add(strip);
-    }
-    let count = (pixels.len() / channels) as f64;
+    let Statistics { means, inverses } = Statistics::of(pixels, channels, groups, eps);
     let size = channels / groups;
     let (mut scale, mut offset) = (vec![0.0; channels], vec![0.0; channels]);
-    for group in 0..groups {
-        let range = group * size..(group + 1) * size;
-        // Mean and spread of each channel, then of the group around its own mean.
-        let means: Vec<f64> = range.clone().map(|c| f64::from(shift[c]) + sums.linear[c] / count).collect();
-        let mean = means.iter().sum::<f64>() / size as f64;
-        let spread: f64 = (range.clone().zip(&means))
-            .map(|(c, m)| sums.square[c] / count - (sums.linear[c] / count).powi(2) + (m - mean).powi(2))
-            .sum();
-        let inverse = 1.0 / (spread.max(0.0) / size as f64 + eps).sqrt();
-        for c in range {
-            let factor = inverse * f64::from(weight[c]);
-            scale[c] = factor as f32;
-            offset[c] = (f64::from(bias[c]) - mean * factor) as f32;
-        }
+    for c in 0..channels {
+        let factor = inverses[c / size] * f64::from(weight[c]);
+        scale[c] = factor as f32;
+        offset[c] = (f64::from(bias[c]) - means[c / size] * factor) as f32;
     }
     (scale, offset)
 }

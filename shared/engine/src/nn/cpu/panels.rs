@@ -145,6 +145,9 @@ impl Panels {
 pub struct PackedCell {
     direct: OnceLock<Panels>,
     winograd: OnceLock<Panels>,
+    /// For the way back: inputs and outputs have changed places.
+    direct_back: OnceLock<Panels>,
+    winograd_back: OnceLock<Panels>,
 }
 
 /// Weights of one call: packed before, or for this call only.
@@ -174,6 +177,46 @@ impl PackedCell {
             Panels::pack(1, inputs, outputs, |_, row, column, out| {
                 for (n, value) in out.iter_mut().enumerate() {
                     *value = w[(column + n) * inputs + row];
+                }
+            })
+        })
+    }
+
+    /// The same for products with the weights as they are, from outputs to inputs.
+    pub fn linear_back(&self, weight: &Tensor) -> Result<Packed<'_>> {
+        let (outputs, inputs) = weight.dims2()?;
+        keep(&self.direct_back, weight, |w| {
+            Panels::pack(1, outputs, inputs, |_, row, column, out| {
+                out.copy_from_slice(&w[row * inputs + column..][..out.len()]);
+            })
+        })
+    }
+
+    /// The same for the way back: the kernel turned round, from outputs to inputs.
+    pub fn conv2d_back(&self, weight: &Tensor, shape: Conv2dShape) -> Result<Packed<'_>> {
+        let (outputs, inputs, taps) = (weight.dim(0)?, weight.dim(1)?, shape.kernel * shape.kernel);
+        keep(&self.direct_back, weight, |w| {
+            Panels::pack(taps, outputs, inputs, |tap, row, column, out| {
+                for (n, value) in out.iter_mut().enumerate() {
+                    *value = w[(row * inputs + column + n) * taps + taps - 1 - tap];
+                }
+            })
+        })
+    }
+
+    /// The same for the way back through Winograd's algorithm.
+    pub fn winograd_back(&self, weight: &Tensor) -> Result<Packed<'_>> {
+        let (outputs, inputs) = (weight.dim(0)?, weight.dim(1)?);
+        keep(&self.winograd_back, weight, |w| {
+            let transformed: Vec<[f32; 16]> = (w.chunks_exact(9))
+                .map(|kernel| {
+                    let turned: Vec<f32> = kernel.iter().rev().copied().collect();
+                    winograd::transform_kernel(&turned)
+                })
+                .collect();
+            Panels::pack(16, outputs, inputs, |tap, row, column, out| {
+                for (n, value) in out.iter_mut().enumerate() {
+                    *value = transformed[row * inputs + column + n][tap];
                 }
             })
         })

@@ -1,0 +1,75 @@
+//! Gradients of weights: products over all rows, of which one side is small.
+
+use candle_core::{Device, Tensor};
+
+use super::super::panels::Panels;
+use super::super::product::{Product, Rows};
+use super::super::with_values;
+use crate::Result;
+
+/// `a^T b` for `a (rows, m)` and `b (rows, n)`: `(m, n)`.
+pub fn product_over_rows(a: &[f32], b: &[f32], (m, n): (usize, usize), out: &mut [f32]) {
+    let rows = a.len() / m;
+    // The wider side is packed as it lies; the other is turned.
+    let (narrow, wide, lines, columns) = if m <= n { (a, b, m, n) } else { (b, a, n, m) };
+    let panels = Panels::pack(1, rows, columns, |_, row, column, out| {
+        out.copy_from_slice(&wide[row * columns + column..][..out.len()]);
+    });
+    let turned = transposed(narrow, rows, lines);
+    let mut product = Vec::new();
+    let target = if m <= n {
+        &mut *out
+    } else {
+        product.resize(m * n, 0.0);
+        &mut product
+    };
+    Product {
+        rows: Rows::Dense { values: &turned, stride: rows },
+        count: lines,
+        panels: &panels,
+        taps: (0, 1),
+        depth: rows,
+        out: target,
+        stride: columns,
+        bias: None,
+        residual: None,
+    }
+    .run();
+    if m > n {
+        out.copy_from_slice(&transposed(&product, n, m));
+    }
+}
+
+/// `(rows, columns)` as `(columns, rows)`.
+pub fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    const BLOCK: usize = 16;
+    let mut out = vec![0.0; rows * columns];
+    for top in (0..rows).step_by(BLOCK) {
+        for left in (0..columns).step_by(BLOCK) {
+            for row in top..(top + BLOCK).min(rows) {
+                for column in left..(left + BLOCK).min(columns) {
+                    out[column * rows + row] = values[row * columns + column];
+                }
+            }
+        }
+    }
+    out
+}
+
+/// The gradient of a linear layer's weight, `(out, in)`, for its input `(.., in)` and the gradient of its output `(.., out)`.
+pub fn linear_weight_gradient(
+    x: &Tensor,
+    gradient: &Tensor,
+    inputs: usize,
+    outputs: usize,
+) -> Result<Tensor> {
+    let (x, gradient) = (x.contiguous()?, gradient.contiguous()?);
+    let mut out = vec![0.0; outputs * inputs];
+    with_values(&x, |x| {
+        with_values(&gradient, |gradient| {
+            product_over_rows(gradient, x, (outputs, inputs), &mut out);
+            Ok(())
+        })
+    })?;
+    Ok(Tensor::from_vec(out, (outputs, inputs), &Device::Cpu)?)
+}
