@@ -11,5 +11,6 @@ mod prompts;
 mod schedulers;
 mod single_file;
 mod tokenizer;
+mod training;
 mod upscalers;
 mod windows;

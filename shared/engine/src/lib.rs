@@ -15,6 +15,7 @@
 //! | [`tokenizer`] | CLIP's byte-pair encoding |
 //! | [`prompt`] | what people write into prompts besides words: emphasis, breaks, LoRA tags |
 //! | [`pipelines`] | the visible loop: tokens, latents, steps, picture |
+//! | [`training`] | a few pictures teach a model something new |
 //! | [`evaluate`] | networks that look at pictures: the attribute judge, the scoring CLIP |
 
 pub mod error;
@@ -27,6 +28,7 @@ pub mod pipelines;
 pub mod prompt;
 pub mod schedulers;
 pub mod tokenizer;
+pub mod training;
 pub mod weights;
 
 pub use candle_core::{DType, Device, Tensor, Var};

@@ -42,7 +42,7 @@ impl Component {
 
 /// One layer.
 #[derive(Debug)]
-pub(super) struct ModelLayer {
+pub(crate) struct ModelLayer {
     pub component: Component,
     /// Path within the component, as in the checkpoint.
     pub path: String,
@@ -53,6 +53,12 @@ impl ModelLayer {
     /// The path with its component.
     pub fn full_path(&self) -> String {
         format!("{}.{}", self.component.folder(), self.path)
+    }
+
+    /// The path with its component as PEFT and diffusers write it into files.
+    pub fn file_path(&self) -> String {
+        let bare = self.path.starts_with("text_model.") || self.component == Component::Unet;
+        format!("{}.{}{}", self.component.folder(), if bare { "" } else { "text_model." }, self.path)
     }
 }
 
@@ -111,7 +117,7 @@ impl ModelLayers {
         self.aliases.get(name).copied()
     }
 
-    pub(super) fn layers(&self) -> &[ModelLayer] {
+    pub(crate) fn layers(&self) -> &[ModelLayer] {
         &self.layers
     }
 

@@ -17,7 +17,7 @@ mod preview;
 mod progress;
 mod stable_diffusion_xl;
 mod start;
-mod text;
+pub(crate) mod text;
 pub mod upscale;
 mod variation;
 mod windows;

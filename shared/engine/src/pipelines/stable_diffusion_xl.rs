@@ -37,16 +37,16 @@ use crate::{Error, Result};
 /// A loaded checkpoint of the SDXL architecture.
 #[derive(Debug)]
 pub struct StableDiffusionXl {
-    text: TextTowers,
-    unet: UNet2DConditionModel,
-    layers: Arc<ModelLayers>,
+    pub(crate) text: TextTowers,
+    pub(crate) unet: UNet2DConditionModel,
+    pub(crate) layers: Arc<ModelLayers>,
     loras: (Vec<AppliedLora>, Application),
-    pub(super) vae: AutoencoderKl,
+    pub(crate) vae: AutoencoderKl,
     pub(super) vae_dtype: DType,
-    scheduler: SchedulerConfig,
+    pub(crate) scheduler: SchedulerConfig,
     preview: Option<PreviewFactors>,
-    pub(super) device: Device,
-    dtype: DType,
+    pub(crate) device: Device,
+    pub(crate) dtype: DType,
 }
 
 impl StableDiffusionXl {

@@ -26,7 +26,7 @@ struct Tower {
 
 /// All text towers of a checkpoint: two, or only the second.
 #[derive(Debug)]
-pub(super) struct TextTowers {
+pub(crate) struct TextTowers {
     towers: Vec<Tower>,
     /// Whether an absent negative prompt means zeros instead of the encoding of an empty one.
     zeros_for_absent: bool,
@@ -35,7 +35,7 @@ pub(super) struct TextTowers {
 
 /// What a picture is steered away from.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Negative<'a> {
+pub(crate) enum Negative<'a> {
     /// Nothing: there is no guidance.
     Unguided,
     /// No prompt, which can mean zeros.
@@ -52,11 +52,11 @@ impl<'a> Negative<'a> {
 
 /// An encoded prompt.
 #[derive(Clone, Debug)]
-pub(super) struct PromptEmbeds {
+pub(crate) struct PromptEmbeds {
     /// The penultimate states of all encoders side by side: `(1, tokens, widths together)`.
-    pub(super) states: Tensor,
+    pub(crate) states: Tensor,
     /// The projected state of the end token: `(1, projection)`.
-    pub(super) pooled: Tensor,
+    pub(crate) pooled: Tensor,
 }
 
 impl PromptEmbeds {
@@ -118,7 +118,7 @@ impl TextTowers {
 
     /// Encodes a prompt and, if there is guidance, its negative one, which comes first in the batch.
     ///
-    pub(super) fn encode_prompts(
+    pub(crate) fn encode_prompts(
         &self,
         prompt: &str,
         negative: Negative<'_>,
@@ -138,6 +138,14 @@ impl TextTowers {
         let count = positive.iter().chain(&negative).map(Vec::len).max().unwrap_or(1);
         let filled = |sequences: Vec<Vec<Chunk>>| self.encode(&self.filled(sequences, count)?);
         filled(negative)?.before(&filled(positive)?)
+    }
+
+    /// What stands for no prompt beside this one: zeros, or the encoding of an empty prompt.
+    pub(crate) fn absent_like(&self, like: &PromptEmbeds) -> Result<PromptEmbeds> {
+        if self.zeros_for_absent {
+            return like.zeros_like();
+        }
+        self.encode_prompts("", Negative::Unguided, PromptSyntax::Plain)
     }
 
     /// A prompt's sequences for every tower. A negative prompt has the length of its positive one, `like`.

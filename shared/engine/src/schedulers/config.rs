@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use crate::schedulers::{Ddim, Dpmpp2m, Euler, EulerA, Heun, Lcm, Scheduler, SchedulerName, UniPc};
+use crate::schedulers::noise_schedule::{BetaDefaults, ZeroSnr};
+use crate::schedulers::{
+    Ddim, Dpmpp2m, Euler, EulerA, Heun, Lcm, NoiseSchedule, Scheduler, SchedulerName, UniPc,
+};
 use crate::{Error, Result};
 
 /// The configuration of a checkpoint's scheduler: a class of diffusers and the values its file states.
@@ -124,6 +127,14 @@ impl SchedulerConfig {
             SchedulerName::Unipc | SchedulerName::UnipcK => Box::new(UniPc::new(&config, steps)?),
             SchedulerName::Lcm => Box::new(Lcm::new(&config, steps)?),
         })
+    }
+
+    /// The noise that the checkpoint is trained with, as diffusers' `DDPMScheduler` reads the file.
+    ///
+    /// # Errors
+    /// When the file's betas make no sense.
+    pub fn training_schedule(&self) -> Result<NoiseSchedule> {
+        NoiseSchedule::new(self, &BetaDefaults::LINEAR, ZeroSnr::Exact)
     }
 
     pub(super) fn value(&self, key: &str) -> Option<&Value> {

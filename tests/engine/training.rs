@@ -1,0 +1,273 @@
+//! LoRA training against PEFT and diffusers: losses, every gradient, and the weights after three steps.
+//!
+//! The fixtures were made by `tests/reference/engine/training.py`.
+
+use std::collections::BTreeMap;
+
+use chapan_engine::models::vae::Posterior;
+use chapan_engine::noise::TorchRng;
+use chapan_engine::pipelines::StableDiffusionXl;
+use chapan_engine::schedulers::PredictionType;
+use chapan_engine::training::{Draw, Example, Found, LrScheduler, Role, Targets, Trainer, TrainingConfig};
+use chapan_engine::{DType, Device, Error, Tensor};
+use chapan_tests::fixture::{fixture_path, relative_l2, tensors};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Cases {
+    prompts: Vec<String>,
+    timesteps: Vec<usize>,
+    learning_rate: f64,
+    weight_decay: f64,
+    max_grad_norm: f64,
+    cases: BTreeMap<String, Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    rank: usize,
+    alpha: f64,
+    prediction: String,
+    #[serde(flatten)]
+    targets: Targets,
+    #[serde(default)]
+    dora: bool,
+    snr_gamma: Option<f64>,
+    prior: Option<f64>,
+}
+
+fn cases() -> Cases {
+    serde_json::from_slice(&std::fs::read(fixture_path("training/cases.json")).unwrap()).unwrap()
+}
+
+fn tiny() -> StableDiffusionXl {
+    StableDiffusionXl::load(&fixture_path("pipelines/tiny-sdxl"), &Device::Cpu, DType::F32).unwrap()
+}
+
+fn draw(name: &str, len: usize) -> Vec<f32> {
+    TorchRng::new(u64::from(crc32fast::hash(name.as_bytes()))).randn(len)
+}
+
+impl Cases {
+    fn config(&self, case: &Case) -> TrainingConfig {
+        TrainingConfig {
+            rank: case.rank,
+            alpha: case.alpha,
+            targets: case.targets,
+            use_dora: case.dora,
+            learning_rate: self.learning_rate,
+            text_encoder_lr: self.learning_rate,
+            adam_weight_decay: self.weight_decay,
+            max_grad_norm: self.max_grad_norm,
+            snr_gamma: case.snr_gamma,
+            prior_loss_weight: case.prior.unwrap_or(1.0),
+            ..TrainingConfig::default()
+        }
+    }
+
+    fn examples(&self, case: &Case) -> Vec<Example> {
+        let latents = draw("latents", 2 * 256);
+        (self.prompts.iter().enumerate())
+            .map(|(index, prompt)| {
+                let mean = Tensor::from_slice(&latents[index * 256..][..256], (1, 4, 8, 8), &Device::Cpu);
+                let mean = mean.unwrap();
+                let logvar = (mean.zeros_like().unwrap() - 8.0).unwrap();
+                let class = index == 1 && case.prior.is_some();
+                Example {
+                    role: if class { Role::Class } else { Role::Reference },
+                    caption: prompt.clone(),
+                    posterior: Posterior { mean, logvar },
+                    time_ids: [64.0, 64.0, 0.0, 0.0, 64.0, 64.0],
+                }
+            })
+            .collect()
+    }
+
+    fn draws(&self) -> Vec<Draw> {
+        let (latents, noise) = (draw("latents", 512), draw("noise", 512));
+        (self.timesteps.iter().enumerate())
+            .map(|(index, timestep)| Draw {
+                example: index,
+                latents: latents[index * 256..][..256].to_vec(),
+                noise: noise[index * 256..][..256].to_vec(),
+                timestep: *timestep,
+                without_caption: false,
+            })
+            .collect()
+    }
+}
+
+/// The factors that the fixture begins with.
+fn begin_by_names(trainer: &mut Trainer<'_>) {
+    let values = (trainer.parameters().iter())
+        .map(|parameter| {
+            let drawn = draw(&parameter.name, parameter.values.len());
+            if parameter.name.contains("lora_magnitude_vector") {
+                return parameter.values.iter().zip(drawn).map(|(v, d)| v * (1.0 + 0.1 * d)).collect();
+            }
+            let fan_in: usize = parameter.shape[1..].iter().product();
+            let gain = (0.5 / (fan_in as f64).sqrt()) as f32;
+            drawn.into_iter().map(|value| value * gain).collect()
+        })
+        .collect();
+    trainer.set_parameters(values).unwrap();
+}
+
+fn tensor(values: &[f32], like: &Tensor) -> Tensor {
+    Tensor::from_slice(values, like.shape(), &Device::Cpu).unwrap()
+}
+
+#[test]
+fn losses_gradients_and_steps_are_those_of_peft_and_diffusers() {
+    let all = cases();
+    for (name, case) in &all.cases {
+        let expected = tensors(&format!("training/{name}.safetensors"));
+        let scalar = |key: &str| f64::from(expected[key].to_vec1::<f32>().unwrap()[0]);
+        let mut pipeline = tiny();
+        let mut trainer = Trainer::new(&mut pipeline, all.examples(case), all.config(case)).unwrap();
+        if case.prediction == "v_prediction" {
+            trainer.set_prediction_type(PredictionType::VPrediction);
+        }
+        begin_by_names(&mut trainer);
+        let (mut worst, mut worst_after): (f64, f64) = (0.0, 0.0);
+        for step in 0..3 {
+            let found = trainer.gradients(&all.draws()).unwrap();
+            let loss = scalar(&format!("loss.{step}"));
+            assert!((found.loss - loss).abs() / loss < 1e-4, "{name}: loss {} is not {loss}", found.loss);
+            if step == 0 {
+                for (parameter, gradient) in trainer.parameters().iter().zip(&found.gradients) {
+                    let like = &expected[&format!("gradient.{}", parameter.name)];
+                    let off = relative_l2(&tensor(gradient, like), like);
+                    assert!(off < 1e-4, "{name}: the gradient of {} is off by {off:e}", parameter.name);
+                    worst = worst.max(off);
+                }
+                let listed = expected.keys().filter(|key| key.starts_with("gradient.")).count();
+                assert_eq!(listed, found.gradients.len(), "{name}: PEFT trains as many tensors");
+            }
+            let report = trainer.apply(&found).unwrap();
+            let norm = scalar(&format!("norm.{step}"));
+            assert!(
+                (report.grad_norm - norm).abs() / norm < 1e-4,
+                "{name}: norm {} {norm}",
+                report.grad_norm
+            );
+        }
+        for parameter in trainer.parameters() {
+            let like = &expected[&format!("after.{}", parameter.name)];
+            let off = relative_l2(&tensor(&parameter.values, like), like);
+            assert!(off < 1e-4, "{name}: {} after three steps is off by {off:e}", parameter.name);
+            worst_after = worst_after.max(off);
+        }
+        println!("{name}: gradients within {worst:.1e}, weights after three steps within {worst_after:.1e}");
+    }
+}
+
+#[test]
+fn every_trained_tensor_gets_a_gradient_and_blocks_run_again_give_the_same() {
+    let all = cases();
+    for (name, case) in &all.cases {
+        let run = |gradient_checkpointing: bool| {
+            let mut pipeline = tiny();
+            let config = TrainingConfig { gradient_checkpointing, ..all.config(case) };
+            let mut trainer = Trainer::new(&mut pipeline, all.examples(case), config).unwrap();
+            begin_by_names(&mut trainer);
+            let found = trainer.gradients(&all.draws()).unwrap();
+            for (parameter, gradient) in trainer.parameters().iter().zip(&found.gradients) {
+                assert!(gradient.iter().any(|value| *value != 0.0), "{name}: {}", parameter.name);
+            }
+            found
+        };
+        let (plain, again) = (run(false), run(true));
+        let (a, b): (Vec<f32>, Vec<f32>) = (
+            plain.gradients.into_iter().flatten().collect(),
+            again.gradients.into_iter().flatten().collect(),
+        );
+        let like = Tensor::from_slice(&a, a.len(), &Device::Cpu).unwrap();
+        let off = relative_l2(&tensor(&b, &like), &like);
+        assert!(off < 1e-6, "{name}: gradients of blocks that run again are off by {off:e}");
+    }
+}
+
+fn small() -> TrainingConfig {
+    TrainingConfig {
+        max_train_steps: 6,
+        train_batch_size: 2,
+        gradient_accumulation_steps: 2,
+        learning_rate: 1e-2,
+        lr_scheduler: LrScheduler::Cosine,
+        lr_warmup_steps: 2,
+        noise_offset: 0.05,
+        caption_dropout: 0.3,
+        ema_decay: Some(0.9),
+        seed: 11,
+        ..TrainingConfig::default()
+    }
+}
+
+#[test]
+fn a_training_that_goes_on_from_a_checkpoint_is_the_same_to_the_bit() {
+    let all = cases();
+    let examples = all.examples(&all.cases["everything"]);
+    let mut pipeline = tiny();
+    let mut trainer = Trainer::new(&mut pipeline, examples.clone(), small()).unwrap();
+    let mut checkpoint = Vec::new();
+    for step in 1..=6 {
+        if step == 4 {
+            checkpoint = trainer.checkpoint("here").unwrap();
+        }
+        trainer.train_step().unwrap();
+    }
+    let whole = trainer.checkpoint("here").unwrap();
+    drop(trainer);
+
+    let mut trainer = Trainer::new(&mut pipeline, examples.clone(), small()).unwrap();
+    trainer.resume("a checkpoint", checkpoint.clone(), "here").unwrap();
+    assert_eq!(trainer.steps_done(), 3);
+    while trainer.steps_done() < 6 {
+        trainer.train_step().unwrap();
+    }
+    assert!(trainer.checkpoint("here").unwrap() == whole, "the bytes differ");
+    drop(trainer);
+
+    let other = TrainingConfig { learning_rate: 2e-2, ..small() };
+    let mut trainer = Trainer::new(&mut pipeline, examples, other).unwrap();
+    assert!(trainer.resume("a checkpoint", checkpoint.clone(), "here").is_err());
+    drop(trainer);
+    let mut trainer = Trainer::new(&mut pipeline, all.examples(&all.cases["everything"]), small()).unwrap();
+    assert!(trainer.resume("a checkpoint", checkpoint.clone(), "elsewhere").is_err());
+    assert!(trainer.resume("a checkpoint", checkpoint[..checkpoint.len() - 8].to_vec(), "here").is_err());
+    assert!(trainer.resume("a checkpoint", b"nonsense".to_vec(), "here").is_err());
+    assert_eq!(trainer.steps_done(), 0);
+}
+
+#[test]
+fn the_model_is_given_back_as_it_was_and_a_loss_that_is_no_number_moves_nothing() {
+    let all = cases();
+    let case = &all.cases["attention"];
+    let mut pipeline = tiny();
+    let draw_picture = |pipeline: &StableDiffusionXl| {
+        let params = chapan_engine::pipelines::GenerationParams {
+            prompt: "a hat".to_owned(),
+            width: 64,
+            height: 64,
+            num_inference_steps: 2,
+            ..Default::default()
+        };
+        pipeline.generate(&params, &mut chapan_engine::pipelines::Silent).unwrap().image
+    };
+    let before = draw_picture(&pipeline);
+    let mut trainer = Trainer::new(&mut pipeline, all.examples(case), all.config(case)).unwrap();
+    assert_eq!(draw_picture(trainer.pipeline()), before, "`up` begins at zero");
+    let empty = trainer.validation_loss().unwrap();
+    assert!(empty.is_none(), "nothing is held out");
+    let step = trainer.train_step().unwrap();
+    assert!(step.step == 1 && step.loss > 0.0 && step.grad_norm > 0.0);
+    trainer.put_on().unwrap();
+    assert_ne!(draw_picture(trainer.pipeline()), before);
+    let values = trainer.parameters().to_vec();
+    let broken = Found { loss: f64::NAN, ..trainer.gradients(&all.draws()).unwrap() };
+    assert!(matches!(trainer.apply(&broken), Err(Error::NotFinite { .. })));
+    assert!(trainer.parameters() == values && trainer.steps_done() == 1);
+    drop(trainer);
+    assert_eq!(draw_picture(&pipeline), before, "to the bit");
+}
