@@ -23,7 +23,7 @@ use crate::events::Events;
 use crate::files::{self, Blobs};
 use crate::hub::Catalog;
 use crate::hub::remote::{HubOptions, PUBLIC_HUB};
-use crate::jobs::{DeviceError, DeviceThread, Downloads, Queue, Worker, open_device};
+use crate::jobs::{DeviceError, DeviceThread, Downloads, Queue, Worker, keep_hashing, open_device};
 use crate::store::{self, Store};
 
 /// How long a stop waits for open requests and for the step that is being computed.
@@ -146,6 +146,7 @@ impl Server {
         let tasks = vec![
             tokio::spawn(worker.run(stopping.clone())),
             tokio::spawn(serve(listener, app.clone(), stopping.clone())),
+            tokio::spawn(keep_hashing(app.catalog.clone(), app.store.clone(), stopping.clone())),
             tokio::spawn(look_after(app.clone(), stopping)),
         ];
         Ok(Self { address, app, stop, tasks, _lock: lock })

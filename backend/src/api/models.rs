@@ -31,8 +31,9 @@ pub(super) async fn list_models(
     _user: CurrentUser,
 ) -> ApiResult<Json<Vec<ModelView>>> {
     let loaded = app.queue.loaded_models();
-    let models = installed(&app).await?;
-    Ok(Json(models.into_iter().map(|model| view(model, &loaded)).collect()))
+    let catalog = app.catalog.clone();
+    let listed = move || catalog.models().into_iter().map(|model| view(model, &loaded)).collect();
+    tokio::task::spawn_blocking(listed).await.map(Json).map_err(ApiError::internal)
 }
 
 /// Looks into the folders, away from the threads that answer requests.
@@ -119,7 +120,9 @@ pub(super) async fn installed_loras(app: &App) -> ApiResult<Vec<LoraView>> {
     tokio::task::spawn_blocking(move || jobs::installed_loras(&catalog)).await.map_err(ApiError::internal)
 }
 
+/// A model as readers see it; its hash once it has been computed in the background.
 fn view(model: Checkpoint, loaded: &[ModelId]) -> ModelView {
+    let sha256 = model.weights().ok().and_then(|weights| weights.known_sha256());
     ModelView {
         memory_bytes: model.memory_bytes(model.default_side, model.default_side),
         loaded: loaded.contains(&model.id),
@@ -127,7 +130,7 @@ fn view(model: Checkpoint, loaded: &[ModelId]) -> ModelView {
         id: model.id,
         family: model.family,
         size_bytes: model.size_bytes,
-        sha256: None,
+        sha256,
         precision: model.precision,
         license: model.license,
         default_side: model.default_side,

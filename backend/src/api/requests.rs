@@ -85,7 +85,7 @@ fn blame_tags(mut faults: Vec<FieldError>, listed: usize) -> Vec<FieldError> {
     for fault in &mut faults {
         let index = fault.field.strip_prefix("loras[").and_then(|rest| rest.split(']').next()?.parse().ok());
         if index.is_some_and(|index: usize| index >= listed) {
-            fault.field = "prompt".to_owned();
+            "prompt".clone_into(&mut fault.field);
         }
     }
     faults

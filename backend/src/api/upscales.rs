@@ -85,8 +85,14 @@ pub(super) async fn list_upscalers(
     State(app): State<AppState>,
     _user: CurrentUser,
 ) -> ApiResult<Json<Vec<UpscalerView>>> {
-    let view = |file: UpscalerFile| UpscalerView { id: file.id, size_bytes: file.size_bytes, sha256: None };
-    Ok(Json(installed(&app).await?.into_iter().map(view).collect()))
+    let catalog = app.catalog.clone();
+    let view = |file: UpscalerFile| UpscalerView {
+        sha256: file.weights().known_sha256(),
+        id: file.id,
+        size_bytes: file.size_bytes,
+    };
+    let listed = move || catalog.upscalers().into_iter().map(view).collect();
+    tokio::task::spawn_blocking(listed).await.map(Json).map_err(ApiError::internal)
 }
 
 /// Looks into the folders, away from the threads that answer requests.

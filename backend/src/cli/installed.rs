@@ -6,11 +6,10 @@ use chapan_api::id::ModelId;
 use chapan_engine::pipelines::StableDiffusionXl;
 use chapan_engine::{DType, Device};
 use clap::Args;
-use sha2::{Digest, Sha256};
 
 use super::Failure;
 use crate::config::{Environment, assets_folders, default_data_dir};
-use crate::hub::{Catalog, Checkpoint};
+use crate::hub::{Catalog, Checkpoint, WeightFiles};
 use crate::jobs::open_device;
 
 /// Where to look for models, and where to run them.
@@ -144,13 +143,11 @@ impl Installed {
 
     /// SHA-256 of the weights, hexadecimal: of the file, or over the files of the folder.
     pub fn sha256(&self) -> Result<String, Failure> {
-        let fail = |error: &dyn std::fmt::Display| Failure::new(error, "can the model's files be read?");
-        if let Some(checkpoint) = &self.checkpoint {
-            return checkpoint.sha256().map_err(|error| fail(&error));
-        }
-        let mut hasher = Sha256::new();
-        let mut file = std::fs::File::open(&self.path).map_err(|error| fail(&error))?;
-        std::io::copy(&mut file, &mut hasher).map_err(|error| fail(&error))?;
-        Ok(hasher.finalize().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")))
+        let weights = match &self.checkpoint {
+            Some(checkpoint) => checkpoint.weights(),
+            None => Ok(WeightFiles::new(vec![self.path.clone()])),
+        };
+        let hash = weights.and_then(|weights| weights.sha256());
+        hash.map_err(|error| Failure::new(error, "can the model's files be read?"))
     }
 }

@@ -49,7 +49,7 @@ enum Command {
     Upscale(upscale::Arguments),
     /// Write the exact initial noise of a seed, bit-identical to torch.randn
     Noise(noise::Arguments),
-    /// List the installed models
+    /// List the installed models, LoRAs and upscalers
     Models(models::Arguments),
     /// Draw pictures of the world that the mini family is trained on, with captions
     World(world::Arguments),

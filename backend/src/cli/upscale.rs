@@ -95,7 +95,8 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failu
     let alpha = alpha.map(|alpha| enlarge_alpha(&alpha, size, (image.width, image.height))).transpose()?;
     bar.finish_and_clear();
 
-    let model_hash = file.sha256().map_err(|error| Failure::new(error, "can the model's file be read?"))?;
+    let model_hash =
+        file.weights().sha256().map_err(|error| Failure::new(error, "can the model's file be read?"))?;
     let record = UpscaleRecord {
         image: source,
         scale: arguments.scale,

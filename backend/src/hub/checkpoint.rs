@@ -1,14 +1,12 @@
 //! What a checkpoint says of itself, read from its configuration files.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
 
 use chapan_api::id::ModelId;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
+
+use super::hashes::WeightFiles;
 
 /// Configuration files are small; a larger one is not a configuration.
 const MAX_CONFIG_BYTES: u64 = 1 << 20;
@@ -33,9 +31,6 @@ pub enum Error {
         fault: String,
     },
 }
-
-/// What changes when a file does: its path, size and time of change.
-type Stamp = (PathBuf, u64, Option<SystemTime>);
 
 /// An installed text-to-image checkpoint.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,11 +105,13 @@ impl Checkpoint {
         }))
     }
 
-    /// SHA-256 over the bytes of the weight files, in the order of their names. Remembered as long as their sizes and
-    /// times of change stay the same: a large model takes a minute to read.
-    pub fn sha256(&self) -> Result<String, Error> {
-        let files: Vec<PathBuf> = weight_files(&self.folder)?.into_iter().map(|(path, _)| path).collect();
-        sha256_of(&files)
+    /// Its weight files, in the order of their names.
+    ///
+    /// # Errors
+    /// When a folder cannot be read.
+    pub fn weights(&self) -> Result<WeightFiles, Error> {
+        let files = weight_files(&self.folder)?;
+        Ok(WeightFiles::new(files.into_iter().map(|(path, _)| path).collect()))
     }
 
     /// Memory for the weights and for one picture of this size, in bytes. An estimate on the safe side: weights are held
@@ -129,29 +126,6 @@ impl Checkpoint {
         let attention = cells * cells.min(4096) * 4 * 2;
         weights + decoder + attention + (64 << 20)
     }
-}
-
-/// SHA-256 over the bytes of files, one after the other, remembered as [`Checkpoint::sha256`] says.
-pub(super) fn sha256_of(files: &[PathBuf]) -> Result<String, Error> {
-    static KNOWN: Mutex<BTreeMap<Vec<Stamp>, String>> = Mutex::new(BTreeMap::new());
-    let stamp = |path: &PathBuf| {
-        let entry = fs::metadata(path).map_err(|source| Error::Read { path: path.clone(), source })?;
-        Ok((path.clone(), entry.len(), entry.modified().ok()))
-    };
-    let stamps = files.iter().map(stamp).collect::<Result<Vec<Stamp>, Error>>()?;
-    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(hash) = known().get(&stamps) {
-        return Ok(hash.clone());
-    }
-    let mut hasher = Sha256::new();
-    for path in files {
-        let read = |source| Error::Read { path: path.clone(), source };
-        let mut file = fs::File::open(path).map_err(read)?;
-        std::io::copy(&mut file, &mut hasher).map_err(read)?;
-    }
-    let hash = hasher.finalize().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
-    known().insert(stamps, hash.clone());
-    Ok(hash)
 }
 
 pub(super) fn json(path: &Path) -> Result<Value, Error> {

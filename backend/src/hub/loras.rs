@@ -1,15 +1,12 @@
 //! Files that may be LoRAs: safetensors that lie in the folders of models, or in a folder `loras` there.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use chapan_api::id::ModelId;
-use sha2::{Digest, Sha256};
 
-use super::Error;
+use super::hashes::WeightFiles;
 
 /// A file that may be a LoRA; what is in it is the engine's business.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,20 +45,13 @@ fn candidate(path: &Path) -> Option<LoraCandidate> {
 }
 
 impl LoraCandidate {
-    /// SHA-256 of the file, remembered as long as its size and time of change stay the same.
-    pub fn sha256(&self) -> Result<String, Error> {
-        type Stamp = (PathBuf, u64, Option<SystemTime>);
-        static KNOWN: Mutex<BTreeMap<Stamp, String>> = Mutex::new(BTreeMap::new());
-        let stamp = (self.path.clone(), self.size_bytes, self.changed);
-        let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(hash) = known().get(&stamp) {
-            return Ok(hash.clone());
-        }
-        let read = |source| Error::Read { path: self.path.clone(), source };
-        let mut hasher = Sha256::new();
-        std::io::copy(&mut fs::File::open(&self.path).map_err(read)?, &mut hasher).map_err(read)?;
-        let hash = hasher.finalize().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
-        known().insert(stamp, hash.clone());
-        Ok(hash)
+    /// The file at this path. `None`: it is no file of safetensors.
+    pub fn read(path: &Path) -> Option<Self> {
+        candidate(path)
+    }
+
+    /// Its weight file.
+    pub fn weights(&self) -> WeightFiles {
+        WeightFiles::new(vec![self.path.clone()])
     }
 }

@@ -5,6 +5,7 @@
 
 mod catalog;
 mod checkpoint;
+mod hashes;
 mod loras;
 mod portable;
 pub mod remote;
@@ -12,6 +13,7 @@ mod upscalers;
 
 pub use catalog::Catalog;
 pub use checkpoint::{Checkpoint, Error};
+pub use hashes::WeightFiles;
 pub use loras::LoraCandidate;
 pub use portable::PortableModel;
 pub use upscalers::UpscalerFile;

@@ -1,15 +1,13 @@
 //! Models that are small enough to be taken along: a browser fetches their files once and draws by itself.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
 
 use chapan_api::id::ModelId;
 use chapan_api::model::ModelFile;
 use sha2::{Digest, Sha256};
 
+use super::hashes::{hex, sha256_of};
 use super::{Catalog, Error};
 
 /// Larger models are no download for a page.
@@ -31,7 +29,8 @@ impl PortableModel {
         let Some(file) = self.files.iter().find(|file| file.path == path) else { return Ok(None) };
         let whole = self.folder.join(&file.path);
         let bytes = fs::read(&whole).map_err(|source| Error::Read { path: whole, source })?;
-        Ok((hex(&bytes) == file.sha256).then_some(bytes))
+        let hash = hex(Sha256::new_with_prefix(&bytes));
+        Ok((hash == file.sha256).then_some(bytes))
     }
 }
 
@@ -49,7 +48,7 @@ impl Catalog {
             return Ok(None);
         }
         let describe = |(path, size_bytes): (String, u64)| {
-            let sha256 = known_hash(&folder.join(&path), size_bytes)?;
+            let sha256 = sha256_of(&folder.join(&path))?;
             Ok(ModelFile { path, size_bytes, sha256 })
         };
         let files = found.into_iter().map(describe).collect::<Result<_, Error>>()?;
@@ -74,23 +73,4 @@ fn list(folder: &Path, prefix: &str, found: &mut Vec<(String, u64)>) -> Result<(
         }
     }
     Ok(())
-}
-
-/// The SHA-256 of a file, remembered while its size and time of change stay the same.
-fn known_hash(path: &Path, size: u64) -> Result<String, Error> {
-    type Stamp = (PathBuf, u64, Option<SystemTime>);
-    static KNOWN: Mutex<BTreeMap<Stamp, String>> = Mutex::new(BTreeMap::new());
-    let stamp = (path.to_owned(), size, fs::metadata(path).and_then(|entry| entry.modified()).ok());
-    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(hash) = known().get(&stamp) {
-        return Ok(hash.clone());
-    }
-    let bytes = fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
-    let hash = hex(&bytes);
-    known().insert(stamp, hash.clone());
-    Ok(hash)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use chapan_api::id::ModelId;
 
-use super::checkpoint::{Error, json, sha256_of};
+use super::checkpoint::json;
+use super::hashes::WeightFiles;
 
 /// Folder for single files, as they are published.
 const FILES_FOLDER: &str = "upscalers";
@@ -72,9 +73,9 @@ impl UpscalerFile {
         self.size_bytes * 2 + maps + tile + result * 3 * (4 * 2 + 2) + (32 << 20)
     }
 
-    /// SHA-256 of the weights, hexadecimal.
-    pub fn sha256(&self) -> Result<String, Error> {
-        sha256_of(std::slice::from_ref(&self.path))
+    /// Its weight file.
+    pub fn weights(&self) -> WeightFiles {
+        WeightFiles::new(vec![self.path.clone()])
     }
 }
 
@@ -103,7 +104,7 @@ mod tests {
         assert_eq!(names, ["mini", "RealESRGAN_x4plus"]);
         // printf weights | sha256sum
         assert_eq!(
-            found[0].sha256().unwrap(),
+            found[0].weights().sha256().unwrap(),
             "9a129038d9a00aed0cf6a7ea059ca50a813449061ab87848cf1a13eafdf33b2c"
         );
     }

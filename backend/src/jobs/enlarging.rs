@@ -69,7 +69,8 @@ pub(super) fn loaded<'a>(
     bench: &'a mut Bench,
     file: &UpscalerFile,
 ) -> Result<(String, &'a Upscaler), JobError> {
-    let sha256 = file.sha256().map_err(|error| JobError::internal("the upscaler cannot be read", &error))?;
+    let sha256 =
+        file.weights().sha256().map_err(|error| JobError::internal("the upscaler cannot be read", &error))?;
     let at_hand = bench.upscaler.take().filter(|(held, _)| *held == sha256);
     let held = if let Some(held) = at_hand {
         held

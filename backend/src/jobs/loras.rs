@@ -30,7 +30,10 @@ pub fn installed_loras(catalog: &Catalog) -> Vec<LoraView> {
         (candidate, view)
     });
     let described: Vec<_> = described.collect();
-    let views = described.iter().filter_map(|(_, view)| view.clone()).collect();
+    let hashed = |(candidate, view): &(LoraCandidate, Option<LoraView>)| {
+        view.clone().map(|view| LoraView { sha256: candidate.weights().known_sha256(), ..view })
+    };
+    let views = described.iter().filter_map(hashed).collect();
     *KNOWN.lock().unwrap_or_else(PoisonError::into_inner) = described;
     views
 }
@@ -79,7 +82,7 @@ pub fn with_tagged_loras(mut request: CreateGeneration) -> Result<CreateGenerati
     if tags.is_empty() {
         return Ok(request);
     }
-    request.prompt = prompt.trim().to_owned();
+    prompt.trim().clone_into(&mut request.prompt);
     request.loras.extend(tags.into_iter().map(|tag| UseLora {
         model: ModelId::new(tag.name),
         weight: tag.unet_weight,
@@ -120,7 +123,8 @@ pub(super) fn put_on(
     for wanted in &request.loras {
         let file =
             files.get(&wanted.model).ok_or_else(|| JobError::internal("a LoRA is missing", &wanted.model))?;
-        let sha256 = file.sha256().map_err(|error| JobError::internal("the LoRA cannot be read", &error))?;
+        let sha256 =
+            file.weights().sha256().map_err(|error| JobError::internal("the LoRA cannot be read", &error))?;
         let lora = match model.loras.get(&sha256) {
             Some(lora) => lora.clone(),
             None => Arc::new(model.pipeline.read_lora(&LoraFile::open(&file.path)?)?),

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use chapan::api::router;
 use chapan::clock::SystemClock;
+use chapan::hub::WeightFiles;
+use chapan::jobs::hash_installed;
 use chapan::server::Server;
 use chapan_api::error::ErrorCode;
 use chapan_api::generation::GenerationView;
 use chapan_api::image::ImageView;
 use chapan_api::job::{JobStatus, JobView};
-use chapan_api::model::LoraView;
+use chapan_api::model::{LoraView, ModelView};
 use chapan_api::reproduction::ReproductionView;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -67,6 +69,34 @@ async fn installed_loras_say_what_they_are_for_and_what_calls_them() {
         (old.family.as_deref(), old.title.as_deref()),
         (Some("Stable Diffusion 1"), Some("Old things"))
     );
+}
+
+#[tokio::test]
+async fn hashes_are_computed_beside_the_requests_and_kept() {
+    let folder = folder();
+    let studio = idle(&folder).await;
+    let caller = studio.local();
+    let hash = async || {
+        let loras: Vec<LoraView> = json_of(caller.get("/api/loras").await, StatusCode::OK).await;
+        loras.into_iter().find(|lora| lora.id.as_str() == "ink").unwrap().sha256
+    };
+    assert_eq!(hash().await, None, "no request waits for a hash");
+    let stop = studio.stop.subscribe();
+    hash_installed(&studio.app.catalog, &studio.app.store, &stop).await;
+    let computed = hash().await.unwrap();
+    assert_eq!(computed.len(), 64);
+    let models: Vec<ModelView> = json_of(caller.get("/api/models").await, StatusCode::OK).await;
+    assert!(models.iter().all(|model| model.sha256.as_ref().is_some_and(|hash| hash.len() == 64)));
+
+    // The table remembers what it is told: with another hash under this stamp the file is not read again.
+    let ink = folder.path().join("loras/ink.safetensors");
+    let changed = std::fs::read(loras_dir().join("loha.safetensors")).unwrap();
+    std::fs::write(&ink, changed).unwrap();
+    assert_eq!(hash().await, None, "another file has another hash");
+    let stamp = WeightFiles::new(vec![ink]).stamp().unwrap();
+    studio.app.store.remember_weight_hash(&stamp, &"0".repeat(64)).await.unwrap();
+    hash_installed(&studio.app.catalog, &studio.app.store, &stop).await;
+    assert_eq!(hash().await, Some("0".repeat(64)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,12 +2,13 @@
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
+use chapan_api::error::ErrorCode;
 use chapan_api::health::HealthView;
 use chapan_api::id::ModelId;
 use chapan_api::model::{ModelFile, ModelView};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::{HOST, MODEL, Studio, bytes_of, json_of, models_dir, refusal};
+use crate::support::{HOST, MODEL, Studio, bytes_of, json_of, models_dir, refusal, safetensors, small};
 
 #[tokio::test]
 async fn installed_models_say_what_they_are() {
@@ -16,6 +17,36 @@ async fn installed_models_say_what_they_are() {
     let tiny = models.iter().find(|model| model.id == ModelId::new(MODEL)).unwrap();
     assert_eq!((tiny.family.as_str(), tiny.default_side), ("sdxl", 64));
     assert!(tiny.size_bytes > 0 && tiny.memory_bytes > tiny.size_bytes && !tiny.loaded);
+}
+
+#[tokio::test]
+async fn a_model_made_for_inpainting_says_so_and_asks_for_a_mask() {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("repaints");
+    for part in ["", "unet", "vae", "scheduler", "text_encoder", "text_encoder_2"] {
+        std::fs::create_dir_all(copy.join(part)).unwrap();
+        for entry in std::fs::read_dir(models_dir().join("nine-channels").join(part)).unwrap() {
+            let entry = entry.unwrap();
+            if entry.path().extension().is_some_and(|ending| ending == "json") {
+                std::fs::copy(entry.path(), copy.join(part).join(entry.file_name())).unwrap();
+            }
+        }
+        if !part.is_empty() {
+            let file = safetensors(&[("x", vec![1])], &json!({}));
+            std::fs::write(copy.join(part).join("model.safetensors"), file).unwrap();
+        }
+    }
+    let studio = Studio::with(|config| config.models_dirs.push(folder.path().to_owned())).await;
+    let caller = studio.local();
+    let models: Vec<ModelView> = json_of(caller.get("/api/models").await, StatusCode::OK).await;
+    let flags: Vec<_> =
+        models.iter().map(|model| (model.id.as_str(), model.inpainting)).filter(|(_, flag)| *flag).collect();
+    assert_eq!(flags, [("repaints", true)]);
+    let mut body = small();
+    body["model"] = json!("repaints");
+    let refused =
+        refusal(caller.post("/api/generations", &body).await, StatusCode::UNPROCESSABLE_ENTITY).await;
+    assert_eq!((refused.code, refused.field.as_deref()), (ErrorCode::InvalidField, Some("mask_image")));
 }
 
 #[tokio::test]

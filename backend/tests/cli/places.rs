@@ -19,10 +19,13 @@ pub fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-/// A data folder with the tiny model installed.
+/// A data folder with the tiny model and a LoRA installed.
 fn data_dir() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     copy_folder(&tiny_model(), &folder.path().join("models/tiny"));
+    std::fs::create_dir(folder.path().join("models/loras")).unwrap();
+    let lora = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/lora/kohya.safetensors");
+    std::fs::copy(lora, folder.path().join("models/loras/ink.safetensors")).unwrap();
     folder
 }
 
@@ -40,8 +43,19 @@ fn models_lists_what_the_data_folder_holds() {
     assert_eq!((&tiny["family"], &tiny["precision"]), (&"sdxl".into(), &"f32".into()));
     assert_eq!(tiny["sha256"].as_str().unwrap().len(), 64);
     assert!(tiny["memory_bytes"].as_u64().unwrap() > tiny["size_bytes"].as_u64().unwrap());
+    assert_eq!((&tiny["kind"], &tiny["inpainting"]), (&"model".into(), &false.into()));
+    let ink = models.as_array().unwrap().iter().find(|row| row["id"] == "ink").unwrap();
+    assert_eq!((&ink["kind"], &ink["family"]), (&"lora".into(), &"sdxl".into()));
+    assert_eq!((&ink["base"], &ink["trigger_words"][0]), (&"sdxl_base_v1-0".into(), &"orange hat".into()));
+    assert_eq!(ink["sha256"].as_str().unwrap().len(), 64);
+    let upscaler = models.as_array().unwrap().iter().find(|row| row["kind"] == "upscaler").unwrap();
+    assert_eq!(upscaler["id"], "chapan-mini-upscaler");
     let table = in_data_dir("models", data.path(), &[]).stdout;
     assert!(table.starts_with("ID ") && table.contains("\ntiny "), "{table}");
+    assert!(
+        table.contains("\nink ") && table.contains("orange hat") && table.contains("sdxl_base_v1-0"),
+        "{table}"
+    );
 }
 
 #[test]
