@@ -13,6 +13,7 @@ use chapan_api::upscale::CreateUpscale;
 
 use super::{ApiError, ApiResult, App, AppState, requests, upscales};
 use crate::auth::CurrentUser;
+use crate::files::Difference;
 use crate::files::picture::decode_picture;
 use crate::ids;
 use crate::store::{ImageRow, NewRequest};
@@ -82,6 +83,13 @@ pub(super) async fn show_reproduction(
 
 /// The request that makes the picture again, with the pictures that it started from where they are now.
 async fn request_of(app: &App, owner: &UserId, record: &ImageRecord) -> ApiResult<CreateGeneration> {
+    if record.ingredients.outpaint.is_some() {
+        return Err(ApiError::new(
+            ErrorCode::Conflict,
+            "this picture was grown beyond its frame on the command line",
+            "make it again there: `chapan generate --again FILE.png --image ORIGINAL.png --output AGAIN.png`",
+        ));
+    }
     let mut record = record.clone();
     for source in [&mut record.ingredients.image, &mut record.ingredients.mask_image].into_iter().flatten() {
         source.id = Some(find_source(app, owner, source).await?);
@@ -126,34 +134,13 @@ async fn compare(app: &App, then: ImageRow, now: ImageRow) -> ApiResult<Verdict>
     let missing = || ApiError::internal("a picture's file is missing");
     let first = app.blobs.get(&then.sha256).await?.ok_or_else(missing)?;
     let second = app.blobs.get(&now.sha256).await?.ok_or_else(missing)?;
-    let (changed, most) = tokio::task::spawn_blocking(move || difference(&first, &second))
-        .await
-        .map_err(ApiError::internal)??;
-    (verdict.changed_pixels, verdict.max_difference) = (changed, most);
-    verdict.identical = most == 0 && changed == 0.0;
+    let found = tokio::task::spawn_blocking(move || -> ApiResult<Difference> {
+        let first = decode_picture(&first).map_err(ApiError::internal)?;
+        let second = decode_picture(&second).map_err(ApiError::internal)?;
+        Ok(Difference::of(&first, &second))
+    });
+    let found = found.await.map_err(ApiError::internal)??;
+    (verdict.changed_pixels, verdict.max_difference) = (found.changed_pixels, found.max_difference);
+    verdict.identical = found.is_none();
     Ok(verdict)
-}
-
-/// Share of pixels that differ, and the greatest difference of a value. Pictures of different sizes differ in all.
-fn difference(first: &[u8], second: &[u8]) -> ApiResult<(f64, u8)> {
-    let first = decode_picture(first).map_err(ApiError::internal)?;
-    let second = decode_picture(second).map_err(ApiError::internal)?;
-    if (first.width, first.height) != (second.width, second.height) {
-        return Ok((1.0, u8::MAX));
-    }
-    let mut differences = vec![0_u8; first.width as usize * first.height as usize];
-    let mut note = |first: &[u8], second: &[u8], channels: usize| {
-        let pairs = first.chunks_exact(channels).zip(second.chunks_exact(channels));
-        for (most, (a, b)) in differences.iter_mut().zip(pairs) {
-            *most = a.iter().zip(b).map(|(a, b)| a.abs_diff(*b)).fold(*most, u8::max);
-        }
-    };
-    note(&first.rgb(), &second.rgb(), 3);
-    let opaque = || vec![u8::MAX; first.width as usize * first.height as usize];
-    let (alpha, other) = (first.alpha(), second.alpha());
-    if alpha.is_some() || other.is_some() {
-        note(&alpha.unwrap_or_else(opaque), &other.unwrap_or_else(opaque), 1);
-    }
-    let changed = differences.iter().filter(|&&most| most > 0).count();
-    Ok((changed as f64 / differences.len().max(1) as f64, differences.into_iter().max().unwrap_or(0)))
 }

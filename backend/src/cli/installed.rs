@@ -66,8 +66,13 @@ pub fn model_folders(data_dir: Option<&Path>, environment: &Environment) -> Vec<
 impl ModelOptions {
     /// The model that is meant.
     pub fn find(&self, environment: &Environment) -> Result<Installed, Failure> {
+        self.find_or(None, environment)
+    }
+
+    /// The model that is meant; where none is named the `usual` one.
+    pub fn find_or(&self, usual: Option<&str>, environment: &Environment) -> Result<Installed, Failure> {
         let catalog = Catalog::new(model_folders(self.data_dir.as_deref(), environment));
-        let Some(name) = &self.model else {
+        let Some(name) = self.model.as_deref().or(usual) else {
             let first = catalog.models().into_iter().next();
             return first.map(Installed::from).ok_or_else(|| {
                 let hint = "name a folder in diffusers layout with `--model PATH`; `chapan doctor` shows where models are looked for";
@@ -91,7 +96,7 @@ impl ModelOptions {
                 Err(error) => Err(Failure::new(error, "get the model again, with all its small JSON files")),
             };
         }
-        if let Some(checkpoint) = catalog.model(&ModelId::new(name.as_str())) {
+        if let Some(checkpoint) = catalog.model(&ModelId::new(name)) {
             return Ok(checkpoint.into());
         }
         let known: Vec<String> = catalog.models().iter().map(|model| format!("`{}`", model.id)).collect();

@@ -3,12 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use chapan_api::generation::UseLora;
+use chapan_api::id::ModelId;
+use chapan_api::image::LoraRecord;
 use chapan_engine::lora::{Application, AppliedLora, LoraFile};
 use chapan_engine::pipelines::StableDiffusionXl;
-use chapan_engine::prompt::{PromptSyntax, take_lora_tags};
+use chapan_engine::prompt::take_lora_tags;
 use clap::Args;
 
 use super::Failure;
+use crate::hub::WeightFiles;
 
 /// LoRAs, and how the prompt is read.
 #[derive(Debug, Args)]
@@ -34,9 +38,9 @@ pub struct ChosenLora {
 }
 
 impl LoraOptions {
-    /// How prompts are read.
-    pub fn prompt_syntax(&self) -> PromptSyntax {
-        if self.prompt_weighting { PromptSyntax::Weighted } else { PromptSyntax::Plain }
+    /// Whether brackets in prompts are weights.
+    pub fn prompt_weighting(&self) -> bool {
+        self.prompt_weighting
     }
 
     /// The prompt without its `<lora:..>` tags, and all LoRAs: those of options first. Names are looked for in `folders`.
@@ -55,13 +59,32 @@ impl LoraOptions {
     }
 }
 
-/// A prompt with a tag for every LoRA, as records keep it: whoever reads it back gets prompt and LoRAs.
-pub fn tagged(prompt: &str, chosen: &[ChosenLora]) -> String {
-    chosen.iter().fold(prompt.to_owned(), |text, ChosenLora { path, unet_weight, text_encoder_weight }| {
-        let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        let apart = (unet_weight != text_encoder_weight).then(|| format!(":{text_encoder_weight}"));
-        format!("{text}<lora:{name}:{unet_weight}{}>", apart.unwrap_or_default())
-    })
+impl ChosenLora {
+    /// What a request says of it.
+    pub fn wanted(&self) -> UseLora {
+        let stem = self.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let text_encoder_weight = Some(self.text_encoder_weight).filter(|text| *text != self.unet_weight);
+        UseLora { model: ModelId::new(stem), weight: self.unet_weight, text_encoder_weight }
+    }
+
+    /// What records say of it, its hash included.
+    pub fn record(&self) -> Result<LoraRecord, Failure> {
+        let UseLora { model, weight, text_encoder_weight } = self.wanted();
+        let hash = WeightFiles::new(vec![self.path.clone()]).sha256();
+        let sha256 = Some(hash.map_err(|error| Failure::new(error, "can the LoRA's file be read?"))?);
+        Ok(LoraRecord { model, sha256, weight, text_encoder_weight })
+    }
+}
+
+/// The LoRAs that a record names, looked for in `folders`.
+pub fn recorded(records: &[LoraRecord], folders: &[PathBuf]) -> Result<Vec<ChosenLora>, Failure> {
+    let found = |record: &LoraRecord| {
+        let name = record.model.as_str();
+        let path = find(name, folders).ok_or_else(|| unknown("--again", name, folders))?;
+        let text_encoder_weight = record.text_encoder_weight.unwrap_or(record.weight);
+        Ok(ChosenLora { path, unet_weight: record.weight, text_encoder_weight })
+    };
+    records.iter().map(found).collect()
 }
 
 /// Reads the files and puts them on the model.
@@ -155,9 +178,9 @@ mod tests {
         let (text, chosen) = options.choose("a hat <lora:ou:0.5:0.1>", &folders).unwrap();
         assert_eq!((text.as_str(), chosen.len()), ("a hat ", 1));
         assert_eq!((chosen[0].unet_weight, chosen[0].text_encoder_weight), (0.5, 0.1));
-        // A record is read back as what was typed.
-        assert_eq!(tagged(&text, &chosen), "a hat <lora:ou:0.5:0.1>");
-        assert_eq!(options.choose(&tagged(&text, &chosen), &folders).unwrap(), (text, chosen));
+        let wanted = chosen[0].wanted();
+        assert_eq!((wanted.model.as_str(), wanted.weight), ("ou", 0.5));
+        assert_eq!(wanted.text_encoder_weight, Some(0.1));
         let refusal = options.choose("<lora:nobody>", &folders).unwrap_err().to_string();
         assert!(refusal.contains("`nobody`") && refusal.contains("hint: "), "{refusal}");
     }

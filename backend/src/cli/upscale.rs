@@ -83,7 +83,8 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failu
     let size = (decoded.width as usize, decoded.height as usize);
     let (rgb, alpha) = decoded.into_rgb_and_alpha();
     let picture = Picture { width: size.0, height: size.1, rgb };
-    let file = find(arguments, environment)?;
+    let folders = model_folders(arguments.data_dir.as_deref(), environment);
+    let file = find_upscaler(arguments.model.as_deref(), &folders)?;
     let started = Instant::now();
     let upscaler = Upscaler::load(SafetensorsFile::open(&file.path)?, &place.device, place.dtype)?;
     let bar = output::progress_bar(1, "enlarging");
@@ -129,9 +130,9 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failu
     ))
 }
 
-/// The upscaler that is meant.
-fn find(arguments: &Arguments, environment: &Environment) -> Result<UpscalerFile, Failure> {
-    if let Some(name) = &arguments.model
+/// The upscaler that is meant: a file, one that is installed in `folders`, or the first of those.
+pub fn find_upscaler(name: Option<&str>, folders: &[PathBuf]) -> Result<UpscalerFile, Failure> {
+    if let Some(name) = name
         && Path::new(name).exists()
     {
         return UpscalerFile::read(Path::new(name)).ok_or_else(|| {
@@ -139,15 +140,15 @@ fn find(arguments: &Arguments, environment: &Environment) -> Result<UpscalerFile
             Failure::new(fact, "name a .safetensors file, or a folder with model.safetensors and config.json")
         });
     }
-    let installed = UpscalerFile::installed(&model_folders(arguments.data_dir.as_deref(), environment));
+    let installed = UpscalerFile::installed(folders);
     let known: Vec<String> = installed.iter().map(|file| format!("`{}`", file.id)).collect();
     let hint = if known.is_empty() {
         "no upscaler is installed; `chapan doctor` shows where models are looked for".to_owned()
     } else {
         format!("installed are {}", known.join(", "))
     };
-    let wanted = |file: &UpscalerFile| arguments.model.as_ref().is_none_or(|name| file.id.as_str() == name);
-    installed.into_iter().find(wanted).ok_or_else(|| match &arguments.model {
+    let wanted = |file: &UpscalerFile| name.is_none_or(|name| file.id.as_str() == name);
+    installed.into_iter().find(wanted).ok_or_else(|| match name {
         Some(name) => Failure::new(format!("`{name}` is neither an installed upscaler nor a file"), hint),
         None => Failure::new("there is no upscaler", hint),
     })

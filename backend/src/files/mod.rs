@@ -3,6 +3,7 @@
 
 mod archive;
 mod blobs;
+mod difference;
 pub mod picture;
 pub mod png;
 pub mod sheet;
@@ -10,3 +11,4 @@ pub mod upload;
 
 pub use archive::{Archive, ArchiveError};
 pub use blobs::{Blobs, Error};
+pub use difference::Difference;

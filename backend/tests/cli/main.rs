@@ -4,6 +4,7 @@
 //! integration crate start it.
 #![expect(clippy::unwrap_used, reason = "a test stops at the first thing that is not there")]
 
+mod again;
 mod generate;
 mod pictures;
 mod places;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{CreateGeneration, limits};
 use crate::id::ModelId;
-use crate::validation::{Checker, Rule};
+use crate::validation::{Checker, FieldError, Rule};
 
 /// The second pass of a request: an upscaler enlarges the picture, then image to image adds what a larger picture shows.
 ///
@@ -54,6 +54,13 @@ impl Hires {
     /// Steps of the second pass that are done, of a first pass of `first` steps: at least one where the rules hold.
     pub fn steps_done(&self, first: u32) -> u32 {
         (f64::from(self.steps.unwrap_or(first)) * self.strength) as u32
+    }
+
+    /// Checks every field beside the request that it belongs to, and reports all faults at once.
+    pub fn validate(&self, request: &CreateGeneration) -> Result<(), Vec<FieldError>> {
+        let mut check = Checker::new();
+        self.check(request, &mut check);
+        check.finish()
     }
 
     pub(super) fn check(&self, request: &CreateGeneration, check: &mut Checker) {

@@ -4,7 +4,7 @@ mod record;
 
 use serde::{Deserialize, Serialize};
 
-pub use record::{HiresRecord, ImageRecord, Ingredients, LoraRecord, Run, SourceRecord};
+pub use record::{HiresRecord, ImageRecord, Ingredients, LoraRecord, OutpaintRecord, Run, SourceRecord};
 
 use crate::id::{FolderId, GenerationId, GridId, ImageId, UpscaleId};
 use crate::metadata::Imported;

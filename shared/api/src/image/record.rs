@@ -32,6 +32,17 @@ pub struct LoraRecord {
     pub text_encoder_weight: Option<f64>,
 }
 
+/// How far a picture was grown to each side, in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[expect(missing_docs, reason = "the sides are what they are called")]
+pub struct OutpaintRecord {
+    pub left: u32,
+    pub right: u32,
+    pub top: u32,
+    pub bottom: u32,
+}
+
 /// A second pass that was done at a larger size.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -57,6 +68,9 @@ pub struct Ingredients {
     /// Where it was repainted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask_image: Option<SourceRecord>,
+    /// How far the picture was grown beyond its frame before the new part was repainted, instead of a mask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outpaint: Option<OutpaintRecord>,
     /// Radius of the mask's soft edge in pixels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask_blur: Option<f64>,
@@ -215,6 +229,7 @@ impl Ingredients {
             image,
             strength: request.strength.filter(|_| has_image),
             mask_image,
+            outpaint: None,
             mask_blur: request.mask_blur.filter(|_| has_mask),
             padding_mask_crop: request.padding_mask_crop.filter(|_| has_mask),
             masked_content: request.masked_content.filter(|_| has_mask),
