@@ -8,6 +8,7 @@ pub mod auth;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod datasets;
 pub mod events;
 pub mod files;
 pub mod hub;

@@ -119,15 +119,16 @@ pub fn light_crates(graph: &Graph, packages: &[&str]) -> Vec<Finding> {
 
 /// Rooms of the server with the rooms they may import. `config`, `clock` and `ids` are known to all; `auth` answers in the
 /// errors of `api`.
-const ROOMS: [(&str, &[&str]); 9] = [
+const ROOMS: [(&str, &[&str]); 10] = [
     ("store", &[]),
     ("files", &[]),
+    ("datasets", &["files"]),
     ("providers", &[]),
     ("hub", &[]),
     ("events", &[]),
     ("auth", &["store", "api"]),
     ("compete", &["providers", "store", "files", "events"]),
-    ("jobs", &["providers", "hub", "compete", "store", "files", "events"]),
+    ("jobs", &["providers", "hub", "compete", "store", "files", "datasets", "events"]),
     ("api", &["auth", "jobs", "hub", "store", "files", "events"]),
 ];
 

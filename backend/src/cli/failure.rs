@@ -34,6 +34,11 @@ impl Failure {
         Self { fact, hint, status: 1 }
     }
 
+    /// The same for a fault of the command line.
+    pub fn usage_text(text: &str) -> Self {
+        Self { status: 2, ..Self::from_text(text) }
+    }
+
     /// The exit status for the shell.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.status)

@@ -16,6 +16,7 @@ pub mod output;
 mod pretrain;
 mod serve;
 mod source;
+mod train_lora;
 mod upscale;
 mod world;
 
@@ -49,6 +50,8 @@ enum Command {
     Upscale(upscale::Arguments),
     /// Write the exact initial noise of a seed, bit-identical to torch.randn
     Noise(noise::Arguments),
+    /// Teach a model a character from a few pictures: a small file
+    TrainLora(Box<train_lora::Arguments>),
     /// List the installed models, LoRAs and upscalers
     Models(models::Arguments),
     /// Draw pictures of the world that the mini family is trained on, with captions
@@ -69,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Generate(arguments) => generate::run(&arguments, &environment),
         Command::Upscale(arguments) => upscale::run(&arguments, &environment),
         Command::Noise(arguments) => noise::run(&arguments),
+        Command::TrainLora(arguments) => train_lora::run(&arguments, &environment),
         Command::Models(arguments) => models::run(&arguments, &environment),
         Command::World(arguments) => world::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments, &environment),

@@ -20,6 +20,7 @@ mod preview;
 mod queue;
 mod sources;
 mod task;
+pub mod training;
 mod upscale;
 mod worker;
 

@@ -8,6 +8,7 @@ mod again;
 mod generate;
 mod pictures;
 mod places;
+mod train;
 mod upscale;
 
 use std::path::{Path, PathBuf};
@@ -53,13 +54,24 @@ fn the_program_says_its_version() {
 fn help_shows_commands_and_examples() {
     let help = chapan(&["--help"]);
     assert_eq!(help.status, 0);
-    for command in ["serve", "generate", "upscale", "noise", "models", "world", "doctor", "bench", "pretrain"]
-    {
+    for command in [
+        "serve",
+        "generate",
+        "upscale",
+        "train-lora",
+        "noise",
+        "models",
+        "world",
+        "doctor",
+        "bench",
+        "pretrain",
+    ] {
         assert!(help.stdout.contains(&format!("\n  {command} ")), "{command} is not in\n{}", help.stdout);
     }
     for command in [
         &["generate"][..],
         &["upscale"],
+        &["train-lora"],
         &["noise"],
         &["models"],
         &["world"],

@@ -121,6 +121,28 @@ impl ModelLayers {
         &self.layers
     }
 
+    /// The name that kohya's trainer gives each layer, by the path that PEFT and diffusers write.
+    pub(crate) fn kohya_names(&self) -> BTreeMap<String, String> {
+        let unet = self.layers.iter().filter(|layer| layer.component == Component::Unet);
+        let paths: Vec<&str> = unet.map(|layer| layer.path.as_str()).collect();
+        let originals: HashMap<&str, String> = original::names(&paths).into_iter().collect();
+        let name = |layer: &ModelLayer| {
+            let path = layer.file_path();
+            let inside = path.split_once('.').map_or("", |(_, inside)| inside).replace('.', "_");
+            let name = match layer.component {
+                Component::Unet => {
+                    let original = originals.get(layer.path.as_str());
+                    let inside = original.map_or(inside, |original| original.replace('.', "_"));
+                    format!("lora_unet_{inside}")
+                }
+                Component::TextEncoder => format!("lora_te1_{inside}"),
+                Component::TextEncoder2 => format!("lora_te2_{inside}"),
+            };
+            (path, name)
+        };
+        self.layers.iter().map(name).collect()
+    }
+
     /// Every known name with the layer's path, for looking at.
     pub fn names(&self) -> impl Iterator<Item = (&str, String)> {
         self.aliases.iter().map(|(name, index)| (name.as_str(), self.layers[*index].full_path()))

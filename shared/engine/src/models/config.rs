@@ -27,6 +27,14 @@ pub enum PerBlock<T> {
 }
 
 impl<T: Copy> PerBlock<T> {
+    /// The value of block `index`, if there is one.
+    pub fn at(&self, index: usize) -> Option<T> {
+        match self {
+            Self::All(value) => Some(*value),
+            Self::Each(values) => values.get(index).copied(),
+        }
+    }
+
     /// One value for each of `blocks` blocks; `field` of component `what` names the setting.
     pub fn expand(&self, what: &'static str, field: &str, blocks: usize) -> Result<Vec<T>> {
         match self {

@@ -2,6 +2,7 @@
 
 use candle_core::{DType, Tensor};
 
+use crate::models::vae::Posterior;
 use crate::noise::TorchRng;
 use crate::pipelines::{GenerationParams, Picture, StableDiffusionXl};
 use crate::{Error, Result};
@@ -26,6 +27,34 @@ impl StableDiffusionXl {
             return Err(overflow("the encoded picture"));
         }
         Ok(latents)
+    }
+
+    /// The autoencoder's distribution of latents of a picture, `(1, channels, height / f, width / f)`, not scaled: what
+    /// training draws from.
+    ///
+    /// # Errors
+    /// When its sides are not multiples of the autoencoder's factor, or the latents are not finite.
+    pub fn encode_picture(&self, picture: &Picture) -> Result<Posterior> {
+        let Picture { width, height, rgb } = picture;
+        let plane = width * height;
+        let planes: Vec<f32> = (0..3)
+            .flat_map(|channel| {
+                (0..plane).map(move |pixel| f32::from(rgb[pixel * 3 + channel]) / 127.5 - 1.0)
+            })
+            .collect();
+        let picture = Tensor::from_vec(planes, (1, 3, *height, *width), &self.device)?;
+        let posterior = self.vae.encode(&picture.to_dtype(self.vae_dtype)?)?;
+        let posterior = Posterior {
+            mean: posterior.mean.to_dtype(DType::F32)?,
+            logvar: posterior.logvar.to_dtype(DType::F32)?,
+        };
+        let sums = (&posterior.mean + &posterior.logvar)?.sum_all()?.to_scalar::<f32>()?;
+        if sums.is_finite() { Ok(posterior) } else { Err(overflow("the encoded picture")) }
+    }
+
+    /// Side of the pixels that one cell of latents stands for.
+    pub fn cell_side(&self) -> usize {
+        self.vae.config().downscale()
     }
 
     /// Decodes latents of a picture of this size, such as those of a step.

@@ -10,6 +10,8 @@
 //! | `schedule` | the learning rate of each step |
 //! | `draws` | which picture, noise and time a step sees: a function of seed and step alone |
 //! | `trainer` | the step itself |
+//! | `file` | the LoRA as a file, in PEFT's names or kohya's |
+//! | `memory` | how much a training will take, estimated |
 //! | `checkpoint` | all that is needed to go on to the bit |
 //!
 //! Nothing here reads a clock, draws chance that the seed does not give, or knows where files lie. The same seed, pictures and
@@ -21,7 +23,9 @@ mod config;
 mod draws;
 mod example;
 mod factors;
+mod file;
 mod loss;
+mod memory;
 mod optimizer;
 mod schedule;
 mod trainer;
@@ -29,4 +33,6 @@ mod trainer;
 pub use config::{LrScheduler, Targets, TrainingConfig};
 pub use draws::Draw;
 pub use example::{Example, Role};
+pub use factors::Parameter;
+pub use file::FileFormat;
 pub use trainer::{Found, StepReport, Trainer};

@@ -10,7 +10,7 @@ use super::draws::{self, Draw};
 use super::example::{Example, Role};
 use super::factors::{Factors, Parameter};
 use super::optimizer::{self, Moments};
-use super::{loss, schedule};
+use super::{loss, memory, schedule};
 use crate::nn::{on_workers, record};
 use crate::pipelines::StableDiffusionXl;
 use crate::pipelines::text::{Negative, PromptEmbeds};
@@ -114,6 +114,16 @@ impl<'a> Trainer<'a> {
         }
         trainer.put_on()?;
         Ok(trainer)
+    }
+
+    /// The pictures.
+    pub fn examples(&self) -> &[Example] {
+        &self.examples
+    }
+
+    /// What the network is trained to predict.
+    pub fn prediction_type(&self) -> PredictionType {
+        self.kind
     }
 
     /// The settings.
@@ -330,6 +340,25 @@ impl<'a> Trainer<'a> {
         };
         let losses: Vec<f64> = on_workers(|| draws.par_iter().map(one).collect::<Result<_>>())?;
         Ok(Some(losses.iter().sum::<f64>() / losses.len() as f64))
+    }
+
+    /// An estimate of the memory beside the model's weights for pictures of this many pixels.
+    pub fn working_bytes(&self, pixels: usize) -> u64 {
+        let side = self.pipeline.cell_side();
+        let parameters: usize = self.parameters.iter().map(|parameter| parameter.values.len()).sum();
+        let at_once = if self.pipeline.device.is_cpu() { rayon::current_num_threads() } else { 1 };
+        let pictures = at_once.min(2 * self.config.train_batch_size);
+        let cells = (pixels / (side * side)) as u64;
+        let unet = self.pipeline.unet.config();
+        memory::working_bytes(unet, &self.config, parameters as u64, cells, pictures as u64)
+    }
+
+    /// Loss and gradients of the next step, without taking it: how long a step takes, and whether it can be taken.
+    ///
+    /// # Errors
+    /// Those of [`Self::gradients`].
+    pub fn try_step(&self) -> Result<Found> {
+        self.gradients(&self.draws(self.step * self.config.gradient_accumulation_steps)?)
     }
 
     /// Puts the weights that samples and the file are made of on the model: the mean where there is one.

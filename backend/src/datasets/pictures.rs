@@ -1,0 +1,69 @@
+//! A picture of a dataset: read, turned as its camera noted, made to cover its bucket, cut in the middle.
+
+use std::io::Read;
+use std::path::Path;
+
+use chapan_metrics::{Filter, resize};
+use sha2::{Digest, Sha256};
+
+use super::{Bucket, Buckets, DatasetError};
+use crate::files::picture::{DecodedPicture, MAX_FILE_BYTES, decode_picture};
+
+/// A picture cut to a bucket.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fitted {
+    /// Its size now.
+    pub bucket: Bucket,
+    /// Rows of RGB.
+    pub rgb: Vec<u8>,
+    /// Width and height that it had.
+    pub original: (u32, u32),
+    /// Pixels that were cut off at the top and at the left, at the new scale.
+    pub crop: (usize, usize),
+    /// The share of it that is left, 0 to 1.
+    pub kept: f64,
+    /// Whether it had to be made larger.
+    pub enlarged: bool,
+    /// SHA-256 of what is seen: the same for files that show the same.
+    pub digest: [u8; 32],
+}
+
+/// Reads a file.
+///
+/// # Errors
+/// When it is no sound picture of a size that is taken.
+pub fn read(path: &Path) -> Result<DecodedPicture, DatasetError> {
+    let unreadable = |source| DatasetError::Unreadable { path: path.to_owned(), source };
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    decode_picture(&bytes).map_err(|source| DatasetError::Picture { path: path.to_owned(), source })
+}
+
+/// Makes a picture cover the nearest bucket, and cuts what stands over, the same on both sides.
+///
+/// # Errors
+/// When the picture is empty.
+pub fn fit(path: &Path, picture: DecodedPicture, buckets: &Buckets) -> Result<Fitted, DatasetError> {
+    let fail = |fault: String| DatasetError::Resize { path: path.to_owned(), fault };
+    let original = (picture.width, picture.height);
+    let bucket = buckets.nearest(original.0, original.1);
+    let (width, height) = (original.0 as usize, original.1 as usize);
+    let factor = (bucket.width as f64 / width as f64).max(bucket.height as f64 / height as f64);
+    let cover = |side: usize, least: usize| ((side as f64 * factor).round() as usize).max(least);
+    let (wide, high) = (cover(width, bucket.width), cover(height, bucket.height));
+    let rgb = picture.into_rgb();
+    let rgb = if (wide, high) == (width, height) {
+        rgb
+    } else {
+        resize(&rgb, (width, height), 3, (wide, high), Filter::Lanczos).map_err(|e| fail(e.to_string()))?
+    };
+    let crop = ((high - bucket.height) / 2, (wide - bucket.width) / 2);
+    let rgb: Vec<u8> = (crop.0..crop.0 + bucket.height)
+        .flat_map(|row| &rgb[(row * wide + crop.1) * 3..][..bucket.width * 3])
+        .copied()
+        .collect();
+    let kept = (bucket.width * bucket.height) as f64 / (wide * high) as f64;
+    let digest = Sha256::digest(&rgb).into();
+    Ok(Fitted { bucket, rgb, original, crop, kept, enlarged: factor > 1.0, digest })
+}

@@ -1,0 +1,16 @@
+//! Training a LoRA on a folder of pictures: what the command line runs, and what a job of the server runs.
+//!
+//! [`read_pictures`] looks at every file and says in plain words what it found; [`encode`] makes examples of them; [`Run`]
+//! trains, writes checkpoints and samples into its folder, and goes on where it was stopped.
+
+mod error;
+mod folder;
+mod preflight;
+mod reading;
+mod run;
+
+pub use error::TrainingError;
+pub use folder::RunFolder;
+pub use preflight::{Planned, plan};
+pub use reading::{PictureSet, Sources, encode, read_pictures};
+pub use run::{Plan, Run, SamplePrompt, Wish};

@@ -1,0 +1,72 @@
+//! What is known before the first step: sizes, memory, space, time.
+
+use std::path::Path;
+
+use chapan_api::training::{Finding, FindingCode, Preflight, Severity};
+use chapan_engine::training::{Role, Trainer};
+
+use super::PictureSet;
+use crate::jobs::available_memory_bytes;
+
+/// What the machine has, and what a tried step took.
+#[derive(Clone, Copy, Debug)]
+pub struct Planned {
+    /// Pictures of samples in all.
+    pub samples: u64,
+    /// Pixels of a sample.
+    pub sample_pixels: u64,
+    /// How long one step took, if one was tried.
+    pub step_ms: Option<f64>,
+}
+
+/// Puts everything together. What is planned is an estimate; what is free is asked of the system.
+pub fn plan(trainer: &Trainer<'_>, set: &PictureSet, folder: &Path, planned: Planned) -> Preflight {
+    let config = trainer.config();
+    let parameters: u64 = trainer.parameters().iter().map(|parameter| parameter.values.len() as u64).sum();
+    let file_bytes = parameters * 4;
+    let means = if config.ema_decay.is_some() { 4 } else { 3 };
+    // The checkpoint, the next one beside it, the file in two forms, and samples, which rarely exceed a byte a pixel.
+    let disk_planned_bytes =
+        file_bytes * (2 * means + 3) + planned.samples * planned.sample_pixels * 3 / 2 + (1 << 20);
+    let disk_free_bytes = fs4::available_space(folder).ok();
+    let memory_planned_bytes = trainer.working_bytes(set.most_pixels());
+    let memory_free_bytes = available_memory_bytes();
+    let mut findings = set.findings.clone();
+    let mut tell =
+        |code, message| findings.push(Finding { severity: Severity::Error, code, file: None, message });
+    if disk_free_bytes.is_some_and(|free| free < disk_planned_bytes) {
+        let free = disk_free_bytes.unwrap_or(0) >> 20;
+        let needed = disk_planned_bytes >> 20;
+        tell(
+            FindingCode::Disk,
+            format!(
+                "{needed} MiB are needed on the disk and {free} are free; make space, or choose another folder"
+            ),
+        );
+    }
+    if memory_planned_bytes > memory_free_bytes {
+        let (needed, free) = (memory_planned_bytes >> 20, memory_free_bytes >> 20);
+        tell(
+            FindingCode::Memory,
+            format!(
+                "about {needed} MiB of memory are needed and {free} are free; use --gradient-checkpointing, a smaller batch or a lower resolution"
+            ),
+        );
+    }
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    let left = config.max_train_steps.saturating_sub(trainer.steps_done());
+    Preflight {
+        findings,
+        references: set.count(Role::Reference) as u64,
+        class_pictures: set.count(Role::Class) as u64,
+        held_out: set.count(Role::HeldOut) as u64,
+        buckets: set.sizes.iter().map(|(b, count)| (format!("{}x{}", b.width, b.height), *count)).collect(),
+        parameters,
+        file_bytes,
+        disk_planned_bytes,
+        disk_free_bytes,
+        memory_planned_bytes,
+        memory_free_bytes,
+        estimated_ms: planned.step_ms.map(|ms| (ms * left as f64) as u64),
+    }
+}
