@@ -124,7 +124,7 @@ pub(super) async fn installed_loras(app: &App) -> ApiResult<Vec<LoraView>> {
 fn view(model: Checkpoint, loaded: &[ModelId]) -> ModelView {
     let sha256 = model.weights().ok().and_then(|weights| weights.known_sha256());
     ModelView {
-        memory_bytes: model.memory_bytes(model.default_side, model.default_side),
+        memory_bytes: jobs::picture_memory(&model),
         loaded: loaded.contains(&model.id),
         inpainting: model.inpainting,
         id: model.id,

@@ -8,9 +8,9 @@ use chapan_api::job::JobView;
 use chapan_api::validation::{FieldError, Rule};
 
 use super::{ApiError, ApiResult, App, models, upscales};
-use crate::hub::Checkpoint;
+use crate::hub::{Checkpoint, LoraCandidate, UpscalerFile};
 use crate::ids;
-use crate::jobs::{available_memory_bytes, with_tagged_loras};
+use crate::jobs::{Named, available_memory_bytes, model_memory, request_memory, with_tagged_loras};
 use crate::store::{ImageRow, NewJob, NewRequest};
 
 /// How many jobs one person may have in the queue: no limit for a person, one for a program that runs wild.
@@ -47,11 +47,12 @@ pub(super) async fn complete(
     let request = with_tagged_loras(request).map_err(ApiError::from_body)?;
     request.validate().map_err(|faults| ApiError::invalid(blame_tags(faults, listed)))?;
     let model = choose_model(app, request.model.as_ref()).await?;
-    check_sources(app, owner, &request).await?;
+    let source_pixels = check_sources(app, owner, &request).await?;
     check_loras(app, &model, &request, listed).await?;
     check_inpainting(&model, &request)?;
-    let request = with_upscaler(app, request).await?;
-    plan_memory(app, &model, &request)?;
+    let (request, upscaler) = with_upscaler(app, request).await?;
+    let named = Named { loras: lora_files(app, &request).await?, source_pixels, upscaler };
+    plan_memory(app, &model, &request, &named)?;
     Ok((model.clone(), filled(request, &model)))
 }
 
@@ -71,13 +72,27 @@ fn check_inpainting(model: &Checkpoint, request: &CreateGeneration) -> ApiResult
 }
 
 /// The request with the upscaler of its second pass, which is installed.
-async fn with_upscaler(app: &App, mut request: CreateGeneration) -> ApiResult<CreateGeneration> {
-    if let Some(hires) = &mut request.hires {
-        let file = upscales::choose(app, hires.upscaler.as_ref(), "hires.upscaler").await?;
-        hires.upscaler = Some(file.id);
-        hires.steps = Some(hires.steps.unwrap_or(request.num_inference_steps));
+async fn with_upscaler(
+    app: &App,
+    mut request: CreateGeneration,
+) -> ApiResult<(CreateGeneration, Option<UpscalerFile>)> {
+    let Some(hires) = &mut request.hires else { return Ok((request, None)) };
+    let file = upscales::choose(app, hires.upscaler.as_ref(), "hires.upscaler").await?;
+    hires.upscaler = Some(file.id.clone());
+    hires.steps = Some(hires.steps.unwrap_or(request.num_inference_steps));
+    Ok((request, Some(file)))
+}
+
+/// The files of the LoRAs that a request names.
+async fn lora_files(app: &App, request: &CreateGeneration) -> ApiResult<Vec<LoraCandidate>> {
+    if request.loras.is_empty() {
+        return Ok(Vec::new());
     }
-    Ok(request)
+    let catalog = app.catalog.clone();
+    let looked = tokio::task::spawn_blocking(move || catalog.lora_candidates());
+    let all = looked.await.map_err(ApiError::internal)?;
+    let named = |file: &LoraCandidate| request.loras.iter().any(|lora| lora.model == file.id);
+    Ok(all.into_iter().filter(named).collect())
 }
 
 /// Faults of LoRAs behind the first `listed` are faults of the prompt that named them.
@@ -180,14 +195,15 @@ pub(super) async fn own_image(app: &App, owner: &UserId, field: &str, id: &Image
     })
 }
 
-/// The pictures that a request starts from: its owner's, and of one size.
-async fn check_sources(app: &App, owner: &UserId, request: &CreateGeneration) -> ApiResult<()> {
-    let Some(id) = &request.image else { return Ok(()) };
+/// The pictures that a request starts from: its owner's, and of one size. Says how many pixels they have.
+async fn check_sources(app: &App, owner: &UserId, request: &CreateGeneration) -> ApiResult<u64> {
+    let Some(id) = &request.image else { return Ok(0) };
     let image = own_image(app, owner, "image", id).await?;
-    let Some(id) = &request.mask_image else { return Ok(()) };
+    let pixels = u64::from(image.width) * u64::from(image.height);
+    let Some(id) = &request.mask_image else { return Ok(pixels) };
     let mask = own_image(app, owner, "mask_image", id).await?;
     if (mask.width, mask.height) == (image.width, image.height) {
-        return Ok(());
+        return Ok(pixels * 2);
     }
     let rule = Rule::OtherSize {
         expected: format!("{}x{}", image.width, image.height),
@@ -197,14 +213,16 @@ async fn check_sources(app: &App, owner: &UserId, request: &CreateGeneration) ->
 }
 
 /// Refuses a picture that the machine cannot hold, before anybody waits for it.
-fn plan_memory(app: &App, model: &Checkpoint, request: &CreateGeneration) -> ApiResult<()> {
-    let needed = model.memory_bytes(request.width, request.height);
+fn plan_memory(app: &App, model: &Checkpoint, request: &CreateGeneration, named: &Named) -> ApiResult<()> {
+    let needed = request_memory(model, request, named);
     // A model that is in memory already is not needed twice.
     let held = app.queue.loaded_models().contains(&model.id);
-    let there = if held { model.memory_bytes(0, 0) } else { 0 };
-    let what = format!("a picture of {}x{} with `{}`", request.width, request.height, model.id);
+    let there = if held { model_memory(model) } else { 0 };
+    let (width, height) = request.result_size();
+    let what = format!("a picture of {width}x{height} with `{}`", model.id);
     let hint = format!("try {side}x{side}, or a smaller model", side = model.default_side);
-    plan(app, &what, needed, there, &hint).map_err(|error| error.at_field("width"))
+    let field = if request.hires.is_some() { "hires.scale" } else { "width" };
+    plan(app, &what, needed, there, &hint).map_err(|error| error.at_field(field))
 }
 
 /// Refuses work that needs more memory than there is; `there` bytes of it are in use for this very work already.

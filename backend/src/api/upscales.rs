@@ -15,6 +15,7 @@ use super::{ApiError, ApiResult, App, AppState, images};
 use crate::auth::CurrentUser;
 use crate::hub::UpscalerFile;
 use crate::ids;
+use crate::jobs::upscale_memory;
 use crate::store::NewRequest;
 
 /// Ask for a larger copy of a picture. Answers at once with the job that makes it.
@@ -49,7 +50,8 @@ pub(super) async fn accept(
     let upscaler = choose(app, request.model.as_ref(), "model").await?;
     let (width, height) = request.size(image.width, image.height);
     let what = format!("a copy of {width}x{height} with `{}`", upscaler.id);
-    let needed = upscaler.memory_bytes(image.width, image.height, request.scale);
+    let needed = upscale_memory(&upscaler, (image.width, image.height), request.scale)
+        + u64::from(image.width) * u64::from(image.height) * 8;
     plan(app, &what, needed, 0, "choose a smaller scale").map_err(|error| error.at_field("scale"))?;
     let model = upscaler.id;
     let parameters = CreateUpscale { model: Some(model.clone()), ..request };

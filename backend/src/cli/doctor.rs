@@ -13,7 +13,7 @@ use super::installed::model_folders;
 use super::{Failure, output};
 use crate::config::{DEFAULT_PORT, Environment, assets_folders, default_data_dir};
 use crate::hub::{Catalog, Checkpoint};
-use crate::jobs::{available_memory_bytes, open_device};
+use crate::jobs::{available_memory_bytes, open_device, picture_memory};
 
 /// Models up to this size are loaded whole; of larger ones the headers are checked.
 const LOAD_WHOLE_BYTES: u64 = 1_000_000_000;
@@ -179,7 +179,7 @@ fn model(checkpoint: &Checkpoint) -> Check {
         checkpoint.family,
         output::size(checkpoint.size_bytes),
         checkpoint.precision,
-        output::size(checkpoint.memory_bytes(checkpoint.default_side, checkpoint.default_side)),
+        output::size(picture_memory(checkpoint)),
     );
     let tried = if checkpoint.size_bytes <= LOAD_WHOLE_BYTES {
         StableDiffusionXl::load(&checkpoint.folder, &Device::Cpu, DType::F32).map(|_| "loads")

@@ -12,7 +12,7 @@ use chapan_engine::prompt::take_lora_tags;
 use clap::Args;
 
 use super::Failure;
-use crate::hub::WeightFiles;
+use crate::hub::{WeightFiles, is_weights};
 
 /// LoRAs, and how the prompt is read.
 #[derive(Debug, Args)]
@@ -89,13 +89,19 @@ pub fn recorded(records: &[LoraRecord], folders: &[PathBuf]) -> Result<Vec<Chose
 
 /// Reads the files and puts them on the model.
 pub fn put_on(pipeline: &mut StableDiffusionXl, chosen: &[ChosenLora]) -> Result<(), Failure> {
+    let applied = read(pipeline, chosen)?;
+    Ok(pipeline.set_loras(&applied, Application::Unmerged)?)
+}
+
+/// Reads the files for this model.
+pub fn read(pipeline: &StableDiffusionXl, chosen: &[ChosenLora]) -> Result<Vec<AppliedLora>, Failure> {
     let mut applied = Vec::with_capacity(chosen.len());
     for ChosenLora { path, unet_weight, text_encoder_weight } in chosen {
         let lora = Arc::new(pipeline.read_lora(&LoraFile::open(path)?)?);
         let (unet_weight, text_encoder_weight) = (*unet_weight, *text_encoder_weight);
         applied.push(AppliedLora { lora, unet_weight, text_encoder_weight });
     }
-    Ok(pipeline.set_loras(&applied, Application::Unmerged)?)
+    Ok(applied)
 }
 
 /// `FILE`, `FILE:WEIGHT` or `FILE:WEIGHT:WEIGHT`, whichever names a file first: a name may hold colons of its own.
@@ -124,7 +130,7 @@ fn find(name: &str, folders: &[PathBuf]) -> Option<PathBuf> {
     let places = folders.iter().flat_map(|folder| [folder.clone(), folder.join("loras")]);
     places
         .flat_map(|folder| [folder.join(name), folder.join(format!("{name}.safetensors"))])
-        .find(|path| path.extension().is_some_and(|ending| ending == "safetensors") && path.is_file())
+        .find(|path| is_weights(path) && path.is_file())
 }
 
 fn unknown(what: &str, name: &str, folders: &[PathBuf]) -> Failure {

@@ -7,6 +7,7 @@ use chapan_api::id::ModelId;
 use serde_json::Value;
 
 use super::hashes::WeightFiles;
+use super::weight_names::is_weights;
 
 /// Configuration files are small; a larger one is not a configuration.
 const MAX_CONFIG_BYTES: u64 = 1 << 20;
@@ -55,8 +56,12 @@ pub struct Checkpoint {
     pub inpainting: bool,
     /// Pixels along one side of a latent cell.
     pub latent_factor: u32,
-    /// Channels of the widest level of the decoder: memory of a picture grows with it.
+    /// Channels of the widest level of the autoencoder: memory of a picture grows with it.
     pub decoder_width: u32,
+    /// Channels of the wider of its two levels at the largest sizes.
+    pub decoder_level_width: u32,
+    /// Side in pixels of the tiles in which it works on large pictures.
+    pub decoder_tile: u32,
 }
 
 impl Checkpoint {
@@ -102,6 +107,9 @@ impl Checkpoint {
             inpainting: unet["in_channels"].as_u64() != unet["out_channels"].as_u64(),
             latent_factor,
             decoder_width: levels.iter().copied().max().unwrap_or(1) as u32,
+            decoder_level_width: levels.iter().take(2).copied().max().unwrap_or(1) as u32,
+            decoder_tile: vae["sample_size"].as_u64().filter(|side| (1..=8192).contains(side)).unwrap_or(1)
+                as u32,
         }))
     }
 
@@ -112,19 +120,6 @@ impl Checkpoint {
     pub fn weights(&self) -> Result<WeightFiles, Error> {
         let files = weight_files(&self.folder)?;
         Ok(WeightFiles::new(files.into_iter().map(|(path, _)| path).collect()))
-    }
-
-    /// Memory for the weights and for one picture of this size, in bytes. An estimate on the safe side: weights are held
-    /// in 32 bits, both guidance branches run at once, and the decoder's last levels keep a few full-size feature maps.
-    pub fn memory_bytes(&self, width: u32, height: u32) -> u64 {
-        let bytes_per_weight = if self.precision == "f32" { 4 } else { 2 };
-        let weights = self.size_bytes / bytes_per_weight * 4;
-        let pixels = u64::from(width) * u64::from(height);
-        let decoder = pixels * u64::from(self.decoder_width) * 4 * 3;
-        let cells = pixels / u64::from(self.latent_factor * self.latent_factor);
-        // Self-attention at the first level with tokens: two branches, a score for each pair, in blocks of queries.
-        let attention = cells * cells.min(4096) * 4 * 2;
-        weights + decoder + attention + (64 << 20)
     }
 }
 
@@ -150,7 +145,7 @@ fn weight_files(folder: &Path) -> Result<Vec<(PathBuf, u64)>, Error> {
         let read = |source| Error::Read { path: path.clone(), source };
         for entry in fs::read_dir(&path).map_err(read)? {
             let entry = entry.map_err(read)?;
-            if entry.path().extension().is_some_and(|ending| ending == "safetensors") {
+            if is_weights(&entry.path()) {
                 files.push((entry.path(), entry.metadata().map_err(read)?.len()));
             }
         }
@@ -173,7 +168,7 @@ fn precision(files: &[(PathBuf, u64)]) -> String {
     }
 }
 
-fn first_format(file: &Path) -> &'static str {
+pub(super) fn first_format(file: &Path) -> &'static str {
     use std::io::Read;
     // The header begins with `{"name":{"dtype":"F16",...`, after eight bytes of length and perhaps some metadata.
     let mut start = Vec::new();

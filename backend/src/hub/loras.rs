@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use chapan_api::id::ModelId;
 
 use super::hashes::WeightFiles;
+use super::weight_names::{catalog_id, is_weights};
 
 /// A file that may be a LoRA; what is in it is the engine's business.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,9 +39,8 @@ pub(super) fn candidates(folders: &[PathBuf]) -> Vec<LoraCandidate> {
 }
 
 fn candidate(path: &Path) -> Option<LoraCandidate> {
-    let is_weights = path.extension().is_some_and(|ending| ending == "safetensors");
-    let entry = fs::metadata(path).ok().filter(|entry| is_weights && entry.is_file())?;
-    let id = ModelId::new(path.file_stem()?.to_str()?);
+    let entry = fs::metadata(path).ok().filter(|entry| is_weights(path) && entry.is_file())?;
+    let id = catalog_id(path.file_name()?.to_str()?);
     Some(LoraCandidate { id, path: path.to_owned(), size_bytes: entry.len(), changed: entry.modified().ok() })
 }
 

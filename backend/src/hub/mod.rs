@@ -10,6 +10,7 @@ mod loras;
 mod portable;
 pub mod remote;
 mod upscalers;
+mod weight_names;
 
 pub use catalog::Catalog;
 pub use checkpoint::{Checkpoint, Error};
@@ -17,3 +18,4 @@ pub use hashes::WeightFiles;
 pub use loras::LoraCandidate;
 pub use portable::PortableModel;
 pub use upscalers::UpscalerFile;
+pub use weight_names::is_weights;

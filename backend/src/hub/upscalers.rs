@@ -4,15 +4,12 @@ use std::path::{Path, PathBuf};
 
 use chapan_api::id::ModelId;
 
-use super::checkpoint::json;
+use super::checkpoint::{first_format, json};
 use super::hashes::WeightFiles;
+use super::weight_names::{catalog_id, is_weights};
 
 /// Folder for single files, as they are published.
 const FILES_FOLDER: &str = "upscalers";
-/// Channels of the widest network that is read.
-const FEATURES: u64 = 64;
-/// Pixels of a tile with its margins.
-const TILE_PIXELS: u64 = 300 * 300;
 /// What the configuration of a folder says.
 const MODEL_TYPE: &str = "upscaler";
 
@@ -33,10 +30,10 @@ impl UpscalerFile {
     pub fn read(path: &Path) -> Option<Self> {
         let file = |name: Option<&std::ffi::OsStr>, path: &Path| {
             let size_bytes = std::fs::metadata(path).ok()?.len();
-            Some(Self { id: ModelId::new(name?.to_str()?), path: path.to_owned(), size_bytes })
+            Some(Self { id: catalog_id(name?.to_str()?), path: path.to_owned(), size_bytes })
         };
-        if path.is_file() && path.extension().is_some_and(|ending| ending == "safetensors") {
-            return file(path.file_stem(), path);
+        if path.is_file() && is_weights(path) {
+            return file(path.file_name(), path);
         }
         let weights = path.join("model.safetensors");
         let config = json(&path.join("config.json")).ok()?;
@@ -62,15 +59,9 @@ impl UpscalerFile {
         found
     }
 
-    /// Memory for the weights and for enlarging a picture of this size, in bytes. An estimate on the safe side, for a network
-    /// as wide as Real-ESRGAN's: three maps of its features over the picture, the feature maps of one tile, and the result as
-    /// numbers and as bytes.
-    pub fn memory_bytes(&self, width: u32, height: u32, scale: f64) -> u64 {
-        let pixels = u64::from(width) * u64::from(height);
-        let result = (pixels as f64 * scale * scale) as u64;
-        let maps = pixels * FEATURES * 4 * 3;
-        let tile = pixels.min(TILE_PIXELS) * FEATURES * 4 * 12;
-        self.size_bytes * 2 + maps + tile + result * 3 * (4 * 2 + 2) + (32 << 20)
+    /// How many numbers its weights are, by the format of the first.
+    pub fn weight_count(&self) -> u64 {
+        self.size_bytes / if first_format(&self.path) == "f32" { 4 } else { 2 }
     }
 
     /// Its weight file.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chapan_api::download::{CreateDownload, DownloadStatus, DownloadView};
 use chapan_api::error::{ErrorBody, ErrorCode};
-use chapan_api::id::{DownloadId, ModelId};
+use chapan_api::id::DownloadId;
 use tokio::sync::watch;
 
 use crate::hub::remote::{
@@ -136,11 +136,10 @@ impl Downloads {
         known.view.file = None;
         match done {
             Ok(arrived) => {
-                tracing::info!(download = %id, model = arrived.name, "installed");
+                tracing::info!(download = %id, model = %arrived.id, "installed");
                 known.view.status = DownloadStatus::Succeeded;
                 known.view.done_bytes = known.view.total_bytes;
-                let name = arrived.name.trim_end_matches(".safetensors");
-                known.view.model = Some(ModelId::new(name));
+                known.view.model = Some(arrived.id);
             }
             Err(HubError::Stopped) => known.view.status = DownloadStatus::Paused,
             Err(error) => {

@@ -31,7 +31,9 @@ pub use generation::{engine_call, run_of};
 pub use hashing::{hash_installed, keep_hashing};
 pub use hires::{enlarge_for_hires, second_pass};
 pub use loras::{installed_loras, with_tagged_loras};
-pub use memory::available_memory_bytes;
+pub use memory::{
+    Named, available_memory_bytes, model_memory, picture_memory, request_memory, upscale_memory,
+};
 pub use queue::Queue;
 pub use upscale::{Enlargement, MAX_SCALE, enlarge, enlarge_alpha};
 pub use worker::Worker;

@@ -72,7 +72,7 @@ async fn a_model_arrives_whole_and_the_catalog_sees_it() {
     hub.add("unet/diffusion_pytorch_model.bin", bytes(10));
     let place = Place::new();
     let arrived = place.fetch(&hub, "someone/small-one").await.unwrap();
-    assert_eq!((arrived.name.as_str(), arrived.was_there), ("small-one", false));
+    assert_eq!((arrived.id.as_str(), arrived.was_there), ("small-one", false));
     let checkpoint = Checkpoint::read(&arrived.path).unwrap().unwrap();
     assert_eq!(checkpoint.family, "sdxl");
     let original = models_dir().join("tiny-sdxl/unet/diffusion_pytorch_model.safetensors");
@@ -110,7 +110,7 @@ async fn a_cut_connection_goes_on_where_it_was() {
     hub.fault(LORA, Fault::Cut(50_000));
     let place = Place::new();
     let arrived = place.fetch(&hub, "someone/a-lora").await.unwrap();
-    assert_eq!(arrived.name, "a-lora.safetensors");
+    assert_eq!(arrived.id.as_str(), "a-lora");
     assert_eq!(std::fs::read(&arrived.path).unwrap(), bytes(300_000));
     let ranges: Vec<Option<String>> =
         hub.seen().into_iter().filter(|seen| seen.at == "store").map(|seen| seen.range).collect();
@@ -261,7 +261,7 @@ async fn a_listing_cannot_lead_out_of_the_folder() {
     }
     let place = Place::new();
     let arrived = place.fetch(&hub, "someone/a-lora").await.unwrap();
-    assert_eq!(arrived.name, "a-lora.safetensors");
+    assert_eq!(arrived.id.as_str(), "a-lora");
 }
 
 /// Asks until the download is as `fits` wants it.

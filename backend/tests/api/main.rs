@@ -15,6 +15,7 @@ mod images;
 mod jobs;
 mod lessons;
 mod loras;
+mod memory;
 mod migration;
 mod models;
 mod queue;

@@ -7,13 +7,16 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use chapan_engine::lora::Application;
 use chapan_engine::pipelines::{GenerationParams, Picture, Silent, StableDiffusionXl};
+use chapan_engine::prompt::PromptSyntax;
 use clap::Args;
 use serde::Serialize;
 
-use super::median;
 use super::reference::Reference;
-use crate::cli::installed::ModelOptions;
+use super::{median, peak_memory_bytes};
+use crate::cli::installed::{ModelOptions, model_folders};
+use crate::cli::loras::{self, LoraOptions};
 use crate::cli::{Failure, output};
 use crate::config::Environment;
 
@@ -21,10 +24,13 @@ use crate::config::Environment;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   chapan bench generate
+  chapan bench generate --lora ink.safetensors:0.8                 # with and without it, in turns
   chapan bench generate --rounds 7 --python ~/venv/bin/python      # a Python with torch and diffusers")]
 pub struct Arguments {
     #[command(flatten)]
     model: ModelOptions,
+    #[command(flatten)]
+    loras: LoraOptions,
     /// A Python with diffusers, to run the same weights there.
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
@@ -66,6 +72,12 @@ struct Report {
     guidance_scale: f64,
     threads: usize,
     ours: Side,
+    /// The same pictures with the LoRAs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    with_loras: Option<Side>,
+    /// The median with LoRAs divided by that without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lora_ratio: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     diffusers: Option<Side>,
     /// Our median divided by theirs: below 1 we are faster.
@@ -80,10 +92,18 @@ struct Report {
 pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failure> {
     let installed = arguments.model.find(environment)?;
     let place = arguments.model.place()?;
-    let pipeline = installed.load(&place)?;
+    let mut pipeline = installed.load(&place)?;
+    let folders = model_folders(arguments.model.data_dir.as_deref(), environment);
+    let (prompt, loras) = arguments.loras.choose(&arguments.prompt, &folders)?;
+    let loras = loras::read(&pipeline, &loras)?;
     let size = arguments.size.map_or(pipeline.default_size(), |size| size as usize);
     let params = GenerationParams {
-        prompt: arguments.prompt.clone(),
+        prompt,
+        prompt_syntax: if arguments.loras.prompt_weighting() {
+            PromptSyntax::Weighted
+        } else {
+            PromptSyntax::Plain
+        },
         width: size,
         height: size,
         num_inference_steps: arguments.num_inference_steps as usize,
@@ -96,11 +116,17 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failu
     let bar = output::progress_bar(u64::from(arguments.rounds) + 1, "measuring");
     let mut ours = Vec::new();
     let mut theirs = Vec::new();
+    let mut changed = Vec::new();
     let mut greatest_difference = None;
     for round in 0..=arguments.rounds {
         // The seed changes, so that no cache of a whole picture could help.
         let params = GenerationParams { seed: u64::from(round), ..params.clone() };
+        pipeline.set_loras(&[], Application::Unmerged)?;
         let (seconds, picture) = draw(&pipeline, &params)?;
+        if !loras.is_empty() {
+            pipeline.set_loras(&loras, Application::Unmerged)?;
+            changed.push(draw(&pipeline, &params)?.0);
+        }
         if let Some(reference) = &mut reference {
             let answer = reference.draw(&params)?;
             greatest_difference = greatest_difference.max(Some(difference(&picture, &answer.rgb)?));
@@ -116,6 +142,8 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failu
         Some(reference) => Some(side(theirs, reference.finish()?)),
         None => None,
     };
+    let with_loras = (!loras.is_empty()).then(|| side(changed, peak_memory_bytes()));
+    let lora_ratio = with_loras.as_ref().map(|changed| changed.median_seconds / ours.median_seconds);
     let ratio = diffusers.as_ref().map(|theirs| ours.median_seconds / theirs.median_seconds);
     let report = Report {
         model: installed.id.to_string(),
@@ -126,6 +154,8 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failu
         guidance_scale: arguments.guidance_scale,
         threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         ours,
+        with_loras,
+        lora_ratio,
         diffusers,
         ratio,
         greatest_difference,
@@ -154,13 +184,6 @@ fn side(seconds: Vec<f64>, peak_memory_bytes: Option<u64>) -> Side {
     Side { median_seconds: median(&seconds), seconds, peak_memory_bytes }
 }
 
-/// The most memory that this process ever held, where the system says so.
-fn peak_memory_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
-}
-
 fn say(report: &Report) -> Result<(), Failure> {
     output::say(&format!(
         "{}: {}x{}, {} steps, guidance {}, {} {}, {} threads, median of {}",
@@ -180,8 +203,12 @@ fn say(report: &Report) -> Result<(), Failure> {
     };
     let header = ["", "A PICTURE", "PEAK MEMORY"].map(str::to_owned);
     let rows = std::iter::once(row("chapan", &report.ours));
+    let rows = rows.chain(report.with_loras.as_ref().map(|side| row("with LoRAs", side)));
     let rows = rows.chain(report.diffusers.as_ref().map(|side| row("diffusers", side)));
     output::say_table(std::iter::once(header).chain(rows))?;
+    if let Some(ratio) = report.lora_ratio {
+        output::say(&format!("with LoRAs a picture takes {ratio:.2} times as long"))?;
+    }
     if let (Some(ratio), Some(levels)) = (report.ratio, report.greatest_difference) {
         output::say(&format!(
             "ratio {ratio:.2} (below 1: chapan is faster); pictures differ by at most {levels} of 255"

@@ -3,6 +3,7 @@
 mod generate;
 mod reference;
 mod ssim;
+mod upscale;
 
 use clap::{Args, Subcommand};
 
@@ -20,6 +21,8 @@ pub struct Arguments {
 enum What {
     /// Seconds and memory for a picture, here and with diffusers, in turns
     Generate(generate::Arguments),
+    /// Seconds and peak memory of a large enlargement
+    Upscale(upscale::Arguments),
     /// Milliseconds for a structural similarity, here and with scikit-image, in turns
     Ssim(ssim::Arguments),
 }
@@ -28,8 +31,22 @@ enum What {
 pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failure> {
     match &arguments.what {
         What::Generate(arguments) => generate::run(arguments, environment),
+        What::Upscale(arguments) => upscale::run(arguments),
         What::Ssim(arguments) => ssim::run(arguments),
     }
+}
+
+/// The most memory that this process ever held, where the system says so.
+fn peak_memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+}
+
+/// Forgets how much memory this process held before, where the system lets it: what was needed to prepare a measurement is no
+/// part of it. Says whether it could.
+fn forget_peak_memory() -> bool {
+    std::fs::write("/proc/self/clear_refs", "5").is_ok()
 }
 
 /// The median of some figures; 0 of none.

@@ -99,7 +99,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Result<()
     });
     bar.finish_and_clear();
     let arrived = arrived.map_err(|error| Failure::from_text(&error.to_string()))?;
-    let model = arrived.name.trim_end_matches(".safetensors").to_owned();
+    let model = arrived.id.to_string();
     let path = arrived.path.display().to_string();
     if arguments.json {
         return output::say_json(&Report { model, path, was_there: arrived.was_there });

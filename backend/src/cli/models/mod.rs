@@ -12,7 +12,7 @@ use super::installed::{Installed, model_folders};
 use super::{Failure, output};
 use crate::config::Environment;
 use crate::hub::{Catalog, Checkpoint, UpscalerFile};
-use crate::jobs::installed_loras;
+use crate::jobs::{installed_loras, picture_memory};
 
 /// Options of `chapan models`.
 #[derive(Debug, Args)]
@@ -188,7 +188,7 @@ fn upscaler_rows(catalog: &Catalog) -> Result<Vec<UpscalerRow>, Failure> {
 }
 
 fn model_row(checkpoint: Checkpoint) -> Result<ModelRow, Failure> {
-    let memory_bytes = checkpoint.memory_bytes(checkpoint.default_side, checkpoint.default_side);
+    let memory_bytes = picture_memory(&checkpoint);
     let installed = Installed::from(checkpoint.clone());
     Ok(ModelRow {
         id: checkpoint.id.to_string(),

@@ -6,6 +6,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use chapan_api::id::ModelId;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
@@ -15,6 +16,7 @@ use super::listing::{Hash, RemoteFile};
 use super::repository::{RepoId, Revision};
 use super::selection::{Precision, Selection, select};
 use super::transfer::{fetch, partial_path};
+use crate::hub::weight_names::catalog_id;
 
 /// Where unfinished models are, below the models folder.
 const INCOMING: &str = ".incoming";
@@ -52,8 +54,8 @@ pub struct Progress {
 /// A model that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arrived {
-    /// Its name in the catalog.
-    pub name: String,
+    /// Its identifier in the catalog.
+    pub id: ModelId,
     /// Its folder or file.
     pub path: PathBuf,
     /// Whether it was there before, from the same commit.
@@ -116,7 +118,7 @@ pub async fn install(
     let target = models.join(&name);
     if target.exists() {
         incoming.remove()?;
-        return already(&target, &selection, &repository, name);
+        return already(&target, &selection, &repository, &name);
     }
     check_space(&wanted.repo, &selection, &incoming.folder)?;
     let total_bytes: u64 = selection.files().iter().map(|file| file.size).sum();
@@ -137,7 +139,7 @@ pub async fn install(
         Selection::Single(_) => {}
     }
     incoming.finish(&selection, &repository, &target)?;
-    Ok(Arrived { name, path: target, was_there: false })
+    Ok(Arrived { id: catalog_id(&name), path: target, was_there: false })
 }
 
 /// The downloads that were stopped or cut, by name.
@@ -267,7 +269,7 @@ fn already(
     target: &Path,
     selection: &Selection,
     repository: &Repository,
-    name: String,
+    name: &str,
 ) -> Result<Arrived, HubError> {
     let note = match selection {
         Selection::Folder(_) => target.join(SOURCE),
@@ -278,7 +280,7 @@ fn already(
         there.repo == repository.repo.to_string() && there.commit == repository.commit.as_str()
     });
     if same {
-        return Ok(Arrived { name, path: target.to_owned(), was_there: true });
+        return Ok(Arrived { id: catalog_id(name), path: target.to_owned(), was_there: true });
     }
     Err(HubError::Exists(target.to_owned()))
 }
