@@ -1,16 +1,21 @@
 //! LoRA training against PEFT and diffusers: losses, every gradient, and the weights after three steps.
 //!
-//! The fixtures were made by `tests/reference/engine/training.py`.
+//! The fixtures were made by `tests/reference/engine/training.py` and `training_files.py`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use chapan_engine::lora::{Application, AppliedLora, LoraFile};
 use chapan_engine::models::vae::Posterior;
 use chapan_engine::noise::TorchRng;
-use chapan_engine::pipelines::StableDiffusionXl;
+use chapan_engine::pipelines::{GenerationParams, Silent, StableDiffusionXl};
 use chapan_engine::schedulers::PredictionType;
-use chapan_engine::training::{Draw, Example, Found, LrScheduler, Role, Targets, Trainer, TrainingConfig};
+use chapan_engine::training::{
+    Draw, Example, FileFormat, Found, LrScheduler, Role, Targets, Trainer, TrainingConfig,
+};
 use chapan_engine::{DType, Device, Error, Tensor};
 use chapan_tests::fixture::{fixture_path, relative_l2, tensors};
+use safetensors::SafeTensors;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -246,14 +251,14 @@ fn the_model_is_given_back_as_it_was_and_a_loss_that_is_no_number_moves_nothing(
     let case = &all.cases["attention"];
     let mut pipeline = tiny();
     let draw_picture = |pipeline: &StableDiffusionXl| {
-        let params = chapan_engine::pipelines::GenerationParams {
+        let params = GenerationParams {
             prompt: "a hat".to_owned(),
             width: 64,
             height: 64,
             num_inference_steps: 2,
             ..Default::default()
         };
-        pipeline.generate(&params, &mut chapan_engine::pipelines::Silent).unwrap().image
+        pipeline.generate(&params, &mut Silent).unwrap().image
     };
     let before = draw_picture(&pipeline);
     let mut trainer = Trainer::new(&mut pipeline, all.examples(case), all.config(case)).unwrap();
@@ -270,4 +275,66 @@ fn the_model_is_given_back_as_it_was_and_a_loss_that_is_no_number_moves_nothing(
     assert!(trainer.parameters() == values && trainer.steps_done() == 1);
     drop(trainer);
     assert_eq!(draw_picture(&pipeline), before, "to the bit");
+}
+
+#[test]
+fn files_draw_here_what_they_draw_in_diffusers() {
+    let names: Vec<String> =
+        serde_json::from_slice(&std::fs::read(fixture_path("training/files.json")).unwrap()).unwrap();
+    assert_eq!(names.len(), 4, "two trainings in two forms");
+    let expected = tensors("training/files.safetensors");
+    let mut pipeline = tiny();
+    for name in names {
+        let path = fixture_path("training").join(format!("{name}.safetensors"));
+        let file = LoraFile::open(&path).unwrap();
+        let lora = pipeline.read_lora(&file).unwrap();
+        let report = lora.report();
+        let listed = SafeTensors::deserialize(&std::fs::read(&path).unwrap()).unwrap().len();
+        assert!(report.unmatched.is_empty() && report.matched == listed, "{name}: {report:?} of {listed}");
+        pipeline.set_loras(&[AppliedLora::new(Arc::new(lora), 1.0)], Application::Unmerged).unwrap();
+        let params = GenerationParams {
+            prompt: "zed at night".to_owned(),
+            width: 64,
+            height: 64,
+            num_inference_steps: 3,
+            seed: 5,
+            ..GenerationParams::default()
+        };
+        let drawn = pipeline.generate(&params, &mut Silent).unwrap().image;
+        let like = expected[&name].flatten_all().unwrap().to_vec1::<u8>().unwrap();
+        let worst = drawn.rgb.iter().zip(&like).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+        assert!(worst <= 1, "{name} is {worst} levels away from diffusers");
+    }
+}
+
+#[test]
+fn the_file_says_what_it_is() {
+    let all = cases();
+    let mut pipeline = tiny();
+    let trainer = Trainer::new(&mut pipeline, all.examples(&all.cases["everything"]), small()).unwrap();
+    let described = BTreeMap::from([("modelspec.title".to_owned(), "a hat".to_owned())]);
+    for format in [FileFormat::Peft, FileFormat::Kohya] {
+        let bytes = trainer.file(format, &described).unwrap();
+        let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+        let metadata = header.metadata().clone().unwrap();
+        for (key, value) in [
+            ("modelspec.title", "a hat"),
+            ("modelspec.architecture", "stable-diffusion-xl-v1-base/lora"),
+            ("ss_base_model_version", "sdxl_base_v1-0"),
+            ("ss_network_module", "networks.lora"),
+            ("ss_network_dim", "4"),
+            ("ss_network_alpha", "4"),
+            ("ss_seed", "11"),
+            ("ss_num_train_images", "1"),
+            ("ss_num_reg_images", "1"),
+        ] {
+            assert_eq!(metadata.get(key).map(String::as_str), Some(value), "{key}");
+        }
+        assert_eq!(metadata.contains_key("lora_adapter_metadata"), format == FileFormat::Peft);
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let original = "lora_unet_input_blocks_3_1_transformer_blocks_0_attn1_to_q.lora_down.weight";
+        let peft = "unet.down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q.lora_A.weight";
+        let (has, lacks) = if format == FileFormat::Peft { (peft, original) } else { (original, peft) };
+        assert!(file.tensor(has).is_ok() && file.tensor(lacks).is_err());
+    }
 }

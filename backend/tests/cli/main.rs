@@ -78,6 +78,7 @@ fn help_shows_commands_and_examples() {
         &["doctor"],
         &["bench", "generate"],
         &["bench", "ssim"],
+        &["bench", "train"],
         &["pretrain"],
     ] {
         let mut arguments = command.to_vec();

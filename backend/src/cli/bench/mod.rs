@@ -3,6 +3,7 @@
 mod generate;
 mod reference;
 mod ssim;
+mod train;
 mod upscale;
 
 use clap::{Args, Subcommand};
@@ -23,6 +24,8 @@ enum What {
     Generate(generate::Arguments),
     /// Seconds and peak memory of a large enlargement
     Upscale(upscale::Arguments),
+    /// LoRA steps a second and memory, here and with diffusers and PEFT, in turns
+    Train(train::Arguments),
     /// Milliseconds for a structural similarity, here and with scikit-image, in turns
     Ssim(ssim::Arguments),
 }
@@ -32,6 +35,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failu
     match &arguments.what {
         What::Generate(arguments) => generate::run(arguments, environment),
         What::Upscale(arguments) => upscale::run(arguments),
+        What::Train(arguments) => train::run(arguments, environment),
         What::Ssim(arguments) => ssim::run(arguments),
     }
 }

@@ -52,6 +52,11 @@ impl StableDiffusionXl {
         if sums.is_finite() { Ok(posterior) } else { Err(overflow("the encoded picture")) }
     }
 
+    /// Channels of the latents.
+    pub fn latent_channels(&self) -> usize {
+        self.vae.config().latent_channels
+    }
+
     /// Side of the pixels that one cell of latents stands for.
     pub fn cell_side(&self) -> usize {
         self.vae.config().downscale()

@@ -126,6 +126,11 @@ impl<'a> Trainer<'a> {
         self.kind
     }
 
+    /// How many times the noise schedule has: a draw's lies below.
+    pub fn training_timesteps(&self) -> usize {
+        self.alphas.len()
+    }
+
     /// The settings.
     pub fn config(&self) -> &TrainingConfig {
         &self.config
