@@ -130,6 +130,15 @@ async fn check_loras(
             let fact = format!("the LoRA `{name}` is not installed");
             return Err(ApiError::new(ErrorCode::UnknownModel, fact, hint).at_field(field));
         };
+        if let Some(fault) = &lora.fault {
+            let fact = format!("the LoRA `{name}` cannot be used: {fault}");
+            return Err(ApiError::new(
+                ErrorCode::InvalidField,
+                fact,
+                "get its file again, or choose another",
+            )
+            .at_field(field));
+        }
         if let Some(family) = lora.family.as_ref().filter(|family| **family != model.family) {
             let fact = format!("the LoRA `{name}` was made for {family}, not for `{}`", model.family);
             let hint = "choose one that was made for this model, or another model";

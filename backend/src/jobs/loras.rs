@@ -8,7 +8,7 @@ use chapan_api::generation::{CreateGeneration, UseLora};
 use chapan_api::id::ModelId;
 use chapan_api::image::LoraRecord;
 use chapan_api::model::LoraView;
-use chapan_engine::lora::{Application, AppliedLora, BaseModel, LoraFile, describe};
+use chapan_engine::lora::{Application, AppliedLora, BaseModel, LoraFile, MAX_RANK, describe};
 use chapan_engine::prompt::take_lora_tags;
 
 use super::device::Loaded;
@@ -18,7 +18,7 @@ use crate::hub::{Catalog, LoraCandidate};
 /// The family of the models that are drawn with here.
 const SDXL: &str = "sdxl";
 
-/// The installed LoRAs, with what their files say. A file that is no LoRA is left out; one that cannot be read is logged.
+/// The installed LoRAs, with what their files say. A file that is something else is left out; one that cannot be used says why.
 pub fn installed_loras(catalog: &Catalog) -> Vec<LoraView> {
     /// What a file said, by the file, its size and its time of change.
     static KNOWN: Mutex<Vec<(LoraCandidate, Option<LoraView>)>> = Mutex::new(Vec::new());
@@ -43,21 +43,44 @@ fn view(candidate: &LoraCandidate) -> Option<LoraView> {
         Ok(file) => file,
         Err(error) => {
             tracing::warn!(lora = %candidate.id, %error, "a file cannot be used");
-            return None;
+            return Some(LoraView { fault: Some(fault_of(&error, candidate)), ..unknown(candidate) });
         }
     };
     let said = describe(&file);
+    let rank = said.ranks.map_or(0, |(_, most)| most);
+    let fault = (rank > MAX_RANK).then(|| format!("its rank is {rank}; at most {MAX_RANK} is accepted"));
     // Files of other things, such as whole models, have no layers of this kind.
     (said.layers != (0, 0)).then(|| LoraView {
-        id: candidate.id.clone(),
         title: said.title,
         family: said.base.as_ref().map(family),
         base: said.base_version,
         trigger_words: said.trigger_words,
         license: said.license,
+        fault,
+        ..unknown(candidate)
+    })
+}
+
+/// A file that has said nothing yet.
+fn unknown(candidate: &LoraCandidate) -> LoraView {
+    LoraView {
+        id: candidate.id.clone(),
+        title: None,
+        family: None,
+        base: None,
+        fault: None,
+        trigger_words: Vec::new(),
+        license: None,
         size_bytes: candidate.size_bytes,
         sha256: None,
-    })
+    }
+}
+
+/// What is wrong with a file, without the place where it lies.
+fn fault_of(error: &chapan_engine::Error, candidate: &LoraCandidate) -> String {
+    let text = error.to_string();
+    let fact = text.split_once('\n').map_or(text.as_str(), |(fact, _)| fact);
+    fact.replace(&candidate.path.display().to_string(), candidate.id.as_str())
 }
 
 fn family(base: &BaseModel) -> String {

@@ -4,6 +4,7 @@
 //! runs; where it needs a picture, the whole server runs with a tiny model.
 #![expect(clippy::unwrap_used, reason = "a test stops at the first thing that is not there")]
 
+mod bad_input;
 mod downloads;
 mod events;
 mod gallery;

@@ -321,3 +321,10 @@ pub async fn refusal(response: Response<Body>, expected: StatusCode) -> ErrorBod
     assert!(body.hint.is_some() && body.request_id.is_some(), "{body:?}");
     body
 }
+
+/// Memory of this process that was never more, in bytes.
+pub fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()).unwrap_or(0) * 1024
+}

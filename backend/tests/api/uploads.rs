@@ -13,7 +13,7 @@ use chapan_api::page::Page;
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 
-use crate::support::{Caller, Studio, bytes_of, json_of, record, refusal};
+use crate::support::{Caller, Studio, bytes_of, json_of, peak_memory, record, refusal};
 
 fn file(name: &str) -> Vec<u8> {
     std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/pictures").join(name))
@@ -68,14 +68,6 @@ fn png(width: u32, height: u32, more: &[Vec<u8>]) -> Vec<u8> {
 fn text(keyword: &str, text: &str) -> Vec<u8> {
     chunk(b"iTXt", &[keyword.as_bytes(), b"\0\0\0\0\0", text.as_bytes()].concat())
 }
-
-/// Memory of this process that was never more, in bytes.
-fn peak_memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()).unwrap_or(0) * 1024
-}
-
 #[tokio::test]
 async fn every_kind_that_is_read_becomes_a_png_of_ours() {
     let studio = Studio::new().await;

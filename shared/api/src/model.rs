@@ -62,6 +62,9 @@ pub struct LoraView {
     /// The very model that it was made for, as its file calls it: `sdxl_base_v1-0`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
+    /// Why it cannot be used, when its file is damaged or hostile. English; there is nothing else to say about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
     /// Words in a prompt that call it, from the file's own metadata.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trigger_words: Vec<String>,

@@ -137,6 +137,7 @@ fn say_loras(rows: &[LoraRow]) -> Result<(), Failure> {
     let stated = |text: &Option<String>| text.clone().unwrap_or_else(|| NOT_STATED.to_owned());
     let lines = rows.iter().map(|LoraRow { view, .. }| {
         let words = (!view.trigger_words.is_empty()).then(|| view.trigger_words.join(", "));
+        let words = view.fault.as_ref().map(|fault| format!("cannot be used: {fault}")).or(words);
         [
             view.id.to_string(),
             stated(&view.family),

@@ -8,7 +8,7 @@ use super::error::LoraFault;
 use super::keys::Factor;
 
 /// The highest rank accepted; the largest published have a quarter of it.
-pub(super) const MAX_RANK: usize = 4096;
+pub const MAX_RANK: usize = 4096;
 
 /// How a layer's factors are put together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -35,6 +35,7 @@ pub use aliases::{Component, ModelLayers};
 pub use apply::{Application, AppliedLora, apply};
 pub use describe::{LoraDescription, describe};
 pub use error::{LoraError, LoraFault};
+pub use factors::MAX_RANK;
 pub use family::BaseModel;
 pub use file::LoraFile;
 pub use read::{Lora, Report};
