@@ -1,4 +1,8 @@
 // Puts the icons into the page, then starts the WebAssembly module that the build named on this script's own tag.
+// A function that makes a vector: a browser that does not take it does not take the program either.
+const VECTOR = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11];
+document.getElementById("old-browser").hidden = WebAssembly.validate(new Uint8Array(VECTOR));
+
 const own = document.querySelector("script[data-wasm]");
 const module = import(own.dataset.js);
 

@@ -1,6 +1,6 @@
 //! Puts the page together: what outlives a page, the frame, the routes.
 
-use leptos::prelude::*;
+use leptos::{prelude::*, task::spawn_local};
 use leptos_router::{
     components::{A, Redirect, Route, Router, Routes},
     path,
@@ -8,16 +8,17 @@ use leptos_router::{
 
 use crate::{
     components::{icon::icon, picture::Pixels, toast::ToastPlace},
-    i18n::{self, LANGUAGES, t_string, use_i18n},
+    i18n::{self, LANGUAGES, Locale, t_string, use_i18n},
     pages::{
-        gallery::GalleryPage, lesson::LessonPage, models::ModelsPage, not_found::NotFoundPage,
-        studio::StudioPage,
+        compare::ComparePage, gallery::GalleryPage, lesson::LessonPage, microscope::MicroscopePage,
+        models::ModelsPage, not_found::NotFoundPage, studio::StudioPage,
     },
     state::{
         announce::Announcer,
         connection::Connection,
         draft::Draft,
         jobs::Jobs,
+        mask::MaskDraft,
         models::Models,
         pictures::Pictures,
         theme::{self, Theme},
@@ -27,12 +28,16 @@ use crate::{
 
 /// The whole page.
 #[component]
-pub fn App() -> impl IntoView {
-    i18n::provide();
+pub fn App(
+    /// The reader's language, whose texts are there.
+    locale: Locale,
+) -> impl IntoView {
+    i18n::provide(locale);
     theme::provide();
     Pixels::provide();
     Toasts::provide();
     Draft::provide();
+    MaskDraft::provide();
     let announcer = Announcer::provide();
     let connection = Connection::provide();
     Models::provide(connection);
@@ -47,7 +52,9 @@ pub fn App() -> impl IntoView {
                         <Route path=path!("/") view=|| view! { <Redirect path="/studio" /> } />
                         <Route path=path!("/studio") view=StudioPage />
                         <Route path=path!("/gallery/:image?") view=GalleryPage />
+                        <Route path=path!("/compare") view=ComparePage />
                         <Route path=path!("/lesson/:step?") view=LessonPage />
+                        <Route path=path!("/microscope") view=MicroscopePage />
                         <Route path=path!("/models") view=ModelsPage />
                     </Routes>
                 </main>
@@ -105,6 +112,9 @@ fn Rail() -> impl IntoView {
             <A href="/gallery">
                 {icon("gallery")} <span>{move || t_string!(i18n, frame.gallery)}</span>
             </A>
+            <A href="/microscope">
+                {icon("microscope")} <span>{move || t_string!(i18n, frame.microscope)}</span>
+            </A>
             <A href="/models">{icon("models")} <span>{move || t_string!(i18n, frame.models)}</span></A>
         </nav>
     }
@@ -113,12 +123,20 @@ fn Rail() -> impl IntoView {
 #[component]
 fn LanguageSwitch() -> impl IntoView {
     let i18n = use_i18n();
+    let toasts = expect_context::<Toasts>();
     view! {
         <select
             class="select select-quiet"
             aria-label=move || t_string!(i18n, frame.language)
             prop:value=move || i18n::code(i18n.get_locale())
-            on:change=move |event| i18n::choose(i18n, &event_target_value(&event))
+            on:change=move |event| {
+                let code = event_target_value(&event);
+                spawn_local(async move {
+                    if let Err(failure) = i18n::choose(i18n, &code).await {
+                        toasts.warn(untrack(|| i18n::failure(i18n, &failure)).fact);
+                    }
+                });
+            }
         >
             {LANGUAGES
                 .map(|(_, code, name)| view! { <option value=code lang=code>{name}</option> })

@@ -53,3 +53,60 @@ fn settings_of_a_picture_are_taken_over() {
     assert_eq!(browser.value("spinbutton", &visit.says("studio.steps")), "6");
     visit.no_faults();
 }
+
+#[test]
+fn pictures_are_starred_sorted_sought_and_fetched_together() {
+    let visit = Visit::to("/studio");
+    let browser = &visit.browser;
+    for (count, prompt) in [(1, "a red bed"), (2, "a blue robe")] {
+        visit.describe(prompt, 3);
+        visit.generate();
+        wait::until("the picture", || (visit.pictures().len() == count).then_some(()));
+    }
+    browser.visit("/gallery");
+    browser.get("link", "a red bed");
+    browser.fill("searchbox", &visit.says("gallery.search"), "robe");
+    wait::until("one picture", || browser.all("link", Some("a red bed")).is_empty().then_some(()));
+    browser.get("link", "a blue robe");
+    assert!(browser.place().contains("search=robe"), "the address holds the search: {}", browser.place());
+    browser.click("button", &visit.says("gallery.star"));
+    wait::until("the star", || (visit.pictures()[0]["starred"] == true).then_some(()));
+    browser.visit("/gallery?starred=true");
+    browser.get("link", "a blue robe");
+    assert!(browser.all("link", Some("a red bed")).is_empty());
+    browser.choose(&visit.says("gallery.folder"), &visit.says("gallery.new_folder"));
+    browser.fill("textbox", &visit.says("gallery.folder_name"), "Robes");
+    browser.click("button", &visit.says("gallery.make_folder"));
+    browser.see(&visit.says("gallery.none_found"));
+    browser.visit("/gallery");
+    browser.click("checkbox", &visit.words.fill("gallery.choose", &[("name", "a blue robe")]));
+    browser.see(&visit.words.fill("gallery.chosen", &[("count", "1")]));
+    visit.settled();
+    visit.keep("gallery-chosen-1280-light");
+    browser.choose(&visit.says("gallery.move_to"), "Robes");
+    wait::until("the folder", || visit.pictures()[0]["folder"].is_string().then_some(()));
+    browser.click("checkbox", &visit.words.fill("gallery.choose", &[("name", "a blue robe")]));
+    browser.click("checkbox", &visit.words.fill("gallery.choose", &[("name", "a red bed")]));
+    let zip = browser.get("link", "ZIP");
+    let href = browser.property(&zip, "href").unwrap_or_default();
+    let path = href.split_once("/api/").map(|(_, rest)| format!("/api/{rest}")).unwrap_or_default();
+    let file = chapan_tests::client::Client::new(&visit.server.address).file(&path).unwrap_or_default();
+    assert!(file.starts_with(b"PK"), "the link leads to a ZIP file: {href}");
+    browser.click("button", &visit.says("gallery.delete"));
+    browser.see(&visit.says("gallery.deleted"));
+    visit.no_faults();
+}
+
+#[test]
+fn a_picture_is_made_again_and_compared() {
+    let visit = Visit::to("/studio");
+    let browser = &visit.browser;
+    visit.describe(PROMPT, 4);
+    visit.generate();
+    visit.finished(PROMPT, (128, 128));
+    browser.visit("/gallery");
+    browser.click("link", PROMPT);
+    browser.click("button", &visit.says("gallery.reproduce"));
+    browser.see_at_last(&visit.says("lesson.identical"));
+    visit.no_faults();
+}

@@ -14,6 +14,8 @@ fn a_picture_with_the_keyboard_alone() {
     for letter in PROMPT.chars() {
         browser.press(&[&letter.to_string()]);
     }
+    browser.tab_to("button", &visit.says("studio.fine"));
+    browser.press(&[keys::ENTER]);
     browser.tab_to("spinbutton", &visit.says("studio.steps"));
     browser.press(&[keys::CONTROL, "a"]);
     browser.press(&["3"]);

@@ -3,10 +3,15 @@
 //! Every story has a server, a data folder and a browser of its own; the model is the one that ships. `cargo xtask e2e`
 //! builds the page, finds the browser and runs them one after another.
 
+mod begin;
+mod compare;
 mod gallery;
 mod keyboard;
 mod lesson;
 mod looks;
+mod mask;
+mod microscope;
+mod prompt;
 mod studio;
 mod visit;
 mod words;

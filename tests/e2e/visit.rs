@@ -40,7 +40,16 @@ impl Visit {
     /// Fills in what the next picture should be; few steps where nothing has to be watched.
     pub fn describe(&self, prompt: &str, steps: u32) {
         self.browser.fill("textbox", &self.says("studio.prompt"), prompt);
+        self.unfold("studio.fine", "spinbutton", "studio.steps");
         self.browser.fill("spinbutton", &self.says("studio.steps"), &steps.to_string());
+    }
+
+    /// Opens a part of the settings that is folded away, known by something inside.
+    pub fn unfold(&self, part: &str, role: &str, inside: &str) {
+        self.browser.get("button", &self.says(part));
+        if self.browser.all(role, Some(&self.says(inside))).is_empty() {
+            self.browser.click("button", &self.says(part));
+        }
     }
 
     /// Presses Generate.

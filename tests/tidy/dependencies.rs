@@ -73,12 +73,14 @@ const SERVER_ONLY: [&str; 5] = ["tokio", "axum", "sqlx", "reqwest", "hyper"];
 const NOWHERE: [&str; 1] = ["candle-transformers"];
 
 /// Each crate with those crates of the workspace it may build on.
-const ALLOWED: [(&str, &[&str]); 6] = [
+const ALLOWED: [(&str, &[&str]); 7] = [
     ("chapan-api", &[]),
     ("chapan-metrics", &[]),
     ("chapan-world", &[]),
     ("chapan-engine", &["chapan-metrics"]),
-    ("chapan-web", &["chapan-api", "chapan-metrics", "chapan-engine", "chapan-world"]),
+    // By cargo's own word features are not told apart: the page takes the worker's messages alone.
+    ("chapan-web", &["chapan-api", "chapan-metrics", "chapan-engine", "chapan-world", "chapan-worker"]),
+    ("chapan-worker", &["chapan-api", "chapan-metrics", "chapan-engine", "chapan-world"]),
     ("chapan", &["chapan-api", "chapan-metrics", "chapan-engine", "chapan-world"]),
 ];
 

@@ -114,7 +114,7 @@ fn shared_crates_are_light_and_know_none_of_the_others() {
     none(&dependencies::light_crates(&everywhere, &shared));
     // On this machine the front end is only compiled and tested; what counts is what the browser loads.
     let browser = dependencies::Graph::of_workspace(Some("wasm32-unknown-unknown"));
-    none(&dependencies::light_crates(&browser, &["chapan-web"]));
+    none(&dependencies::light_crates(&browser, &["chapan-web", "chapan-worker"]));
 }
 
 #[test]

@@ -18,6 +18,12 @@ const FIRST_PAGE_GOAL_BYTES: u64 = 350 * 1000;
 /// What it may weigh until the program is split: the wire types of uploads, LoRAs and grids took it above the goal.
 pub const FIRST_PAGE_BUDGET_BYTES: u64 = 375 * 1000;
 
+/// What the worker and the small CLIP may weigh together, as sent: they are fetched when a prompt is first checked.
+pub const WORKER_BUDGET_BYTES: u64 = 8 * 1000 * 1000;
+
+/// The files of the worker; Trunk gives them no hash.
+const WORKER: &str = "chapan-worker";
+
 /// Builds the front end and returns the folder to serve.
 pub fn build(project: &Project) -> Result<PathBuf> {
     let toolchain = wasm_target::ensure(project)?;
@@ -92,6 +98,38 @@ pub fn check_budget(weights: &[Weight]) -> Result<String> {
     Ok(line)
 }
 
+/// Prints what the worker and the CLIP at `clip` weigh together; more than the budget is a fault.
+pub fn check_worker(weights: &[Weight], clip: &Path) -> Result<String> {
+    let program = weights.iter().filter(|weight| weight.name.starts_with(WORKER));
+    let program: u64 = program.map(|weight| weight.compressed).sum();
+    let mut model = 0;
+    for file in files(clip)? {
+        // The server sends a model's files as they are.
+        model += file.metadata().map_err(at(&file))?.len();
+    }
+    judge_worker(program, model)
+}
+
+fn judge_worker(program: u64, model: u64) -> Result<String> {
+    let line = format!(
+        "worker and small CLIP: {} + {} kB of {} kB",
+        program.div_ceil(1000),
+        model.div_ceil(1000),
+        WORKER_BUDGET_BYTES / 1000
+    );
+    println!("{line}");
+    if program == 0 || model == 0 {
+        return Err(Fault::new(format!("the worker was not measured: {line}")));
+    }
+    if program + model > WORKER_BUDGET_BYTES {
+        return Err(Fault::hinted(
+            format!("the worker is too heavy: {line}"),
+            "leave out what the worker does not compute; `cargo bloat` shows the weight",
+        ));
+    }
+    Ok(line)
+}
+
 /// Files that are pictures or fonts are compressed already and are not part of the program.
 fn is_picture_or_font(name: &str) -> bool {
     matches!(extension(name), Some("png" | "jpg" | "webp" | "woff2" | "ico"))
@@ -147,7 +185,7 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{FIRST_PAGE_BUDGET_BYTES, Weight, check_budget};
+    use super::{FIRST_PAGE_BUDGET_BYTES, WORKER_BUDGET_BYTES, Weight, check_budget, judge_worker};
 
     fn weight(name: &str, compressed: u64, first: bool) -> Weight {
         Weight { name: name.to_owned(), plain: compressed * 3, compressed, first }
@@ -163,6 +201,13 @@ mod tests {
     fn budget_fails_one_byte_above() {
         let page = [weight("a.wasm", FIRST_PAGE_BUDGET_BYTES, true), weight("a.css", 1, true)];
         assert!(check_budget(&page).is_err());
+    }
+
+    #[test]
+    fn the_worker_and_its_model_are_weighed_together() {
+        assert!(judge_worker(WORKER_BUDGET_BYTES - 1, 1).is_ok());
+        assert!(judge_worker(WORKER_BUDGET_BYTES, 1).is_err());
+        assert!(judge_worker(0, 1).is_err() && judge_worker(1, 0).is_err());
     }
 
     #[test]

@@ -7,6 +7,8 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, RequestInit, Response};
 
+use crate::worker::Fault;
+
 /// Why there is no answer to use.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Failure {
@@ -16,6 +18,8 @@ pub enum Failure {
     Refused(Box<ErrorBody>),
     /// The answer is not what this version of the page understands.
     Unreadable(String),
+    /// The page's own worker did not do it.
+    Worker(Fault),
 }
 
 struct AbortOnDrop(AbortController);
@@ -31,6 +35,16 @@ async fn send(
     path: &str,
     body: Option<String>,
 ) -> Result<(Response, Option<AbortOnDrop>), Failure> {
+    let json = body.is_some().then_some("application/json");
+    request(method, path, body.map(JsValue::from), json).await
+}
+
+async fn request(
+    method: &str,
+    path: &str,
+    body: Option<JsValue>,
+    kind: Option<&str>,
+) -> Result<(Response, Option<AbortOnDrop>), Failure> {
     let Some(window) = web_sys::window() else { return Err(Failure::Offline) };
     let init = RequestInit::new();
     init.set_method(method);
@@ -40,13 +54,14 @@ async fn send(
     }
     if let Ok(headers) = web_sys::Headers::new() {
         let _ = headers.set("Accept", "application/json");
-        if body.is_some() {
-            let _ = headers.set("Content-Type", "application/json");
+        // A file names its own kind.
+        if let Some(kind) = kind {
+            let _ = headers.set("Content-Type", kind);
         }
         init.set_headers(&headers);
     }
     if let Some(body) = body {
-        init.set_body(&JsValue::from_str(&body));
+        init.set_body(&body);
     }
     let answer =
         JsFuture::from(window.fetch_with_str_and_init(path, &init)).await.map_err(|_| Failure::Offline)?;
@@ -70,6 +85,12 @@ async fn text_of(response: &Response) -> Result<String, Failure> {
     text.as_string().ok_or_else(|| Failure::Unreadable("not text".to_owned()))
 }
 
+/// The text of a file on the server.
+pub(super) async fn text(path: &str) -> Result<String, Failure> {
+    let (response, _abort) = send("GET", path, None).await?;
+    text_of(&response).await
+}
+
 async fn json<T: DeserializeOwned>(method: &str, path: &str, body: Option<String>) -> Result<T, Failure> {
     let (response, _abort) = send(method, path, body).await?;
     let text = text_of(&response).await?;
@@ -83,6 +104,13 @@ pub(super) async fn get<T: DeserializeOwned>(path: &str) -> Result<T, Failure> {
 pub(super) async fn post<B: Serialize, T: DeserializeOwned>(path: &str, body: &B) -> Result<T, Failure> {
     let body = serde_json::to_string(body).map_err(|error| Failure::Unreadable(error.to_string()))?;
     json("POST", path, Some(body)).await
+}
+
+/// Sends a file as it is.
+pub(super) async fn upload<T: DeserializeOwned>(path: &str, file: &web_sys::Blob) -> Result<T, Failure> {
+    let (response, _abort) = request("POST", path, Some(file.into()), None).await?;
+    let text = text_of(&response).await?;
+    serde_json::from_str(&text).map_err(|error| Failure::Unreadable(error.to_string()))
 }
 
 /// Asks for something to be done and reads no answer but its success.

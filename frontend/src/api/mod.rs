@@ -2,11 +2,15 @@
 
 mod client;
 pub mod download;
+pub mod folder;
 pub mod generation;
+pub mod grid;
 pub mod image;
 pub mod job;
 pub mod lesson;
 pub mod model;
+pub mod text;
+pub mod upscale;
 pub mod user;
 
 pub use client::{Failure, bytes};

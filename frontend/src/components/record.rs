@@ -2,17 +2,13 @@
 
 use chapan_api::image::{ImageRecord, ImageView};
 use leptos::prelude::*;
-use leptos_router::{NavigateOptions, components::A, hooks::use_navigate};
+use leptos_router::components::A;
 
 use super::{copy_button::CopyButton, icon::icon};
 use crate::{
     i18n::{Language, Says, code, t_string, use_i18n},
     pages::studio::schedulers,
-    state::{
-        draft::Draft,
-        pictures::{file_name, file_name_of},
-        toast::Toasts,
-    },
+    state::pictures::file_name,
 };
 
 /// What a picture shows, in words: its prompt, or where it came from.
@@ -23,22 +19,34 @@ pub fn title(image: &ImageView) -> impl Fn(Language) -> String + Clone + Send + 
     }
 }
 
-/// The full record of a picture, if there is one.
+/// The full record of a picture; one that was brought in may have none.
 #[component]
 pub fn Record(
     /// The picture.
     image: ImageView,
 ) -> impl IntoView {
-    image.record.clone().map(|record| view! { <Made image record /> })
-}
-
-#[component]
-fn Made(image: ImageView, record: ImageRecord) -> impl IntoView {
     let i18n = use_i18n();
-    let seed = record.seed.to_string();
-    let command = command(&record);
+    let file = file_name(&image);
     let seconds = format!("{:.1}", image.duration_ms as f64 / 1000.0);
     let made = image.created_at_ms as f64;
+    let size = format!("{} × {}", image.width, image.height);
+    let Some(record) = image.record else {
+        return view! {
+            <dl class="record-rows">
+                <div class="record-row">
+                    <dt>{move || t_string!(i18n, studio.size)}</dt>
+                    <dd class="numeric">{size}</dd>
+                </div>
+                <div class="record-row">
+                    <dt>{move || t_string!(i18n, gallery.brought)}</dt>
+                    <dd>{move || moment(made, code(i18n.get_locale()))}</dd>
+                </div>
+            </dl>
+        }
+        .into_any();
+    };
+    let seed = record.seed.to_string();
+    let command = command(&record, &file);
     let row = |name: Says, value: String| {
         view! {
             <div class="record-row">
@@ -51,10 +59,23 @@ fn Made(image: ImageView, record: ImageRecord) -> impl IntoView {
     let mut rows = vec![
         row(|i18n| t_string!(i18n, studio.steps), record.num_inference_steps.to_string()),
         row(|i18n| t_string!(i18n, studio.guidance), record.guidance_scale.to_string()),
-        row(|i18n| t_string!(i18n, studio.size), format!("{} × {}", record.width, record.height)),
+        row(|i18n| t_string!(i18n, studio.size), size),
         row(|i18n| t_string!(i18n, studio.scheduler), schedulers::name(&record.scheduler).to_owned()),
         row(|i18n| t_string!(i18n, studio.model), record.model.to_string()),
     ];
+    let with = &record.ingredients;
+    for (name, value) in [
+        (strength as Says, with.strength),
+        (mask_blur, with.mask_blur),
+        (padding, with.padding_mask_crop.map(f64::from)),
+        (variation, with.variation_strength),
+        (enlarged, with.scale.map(f64::from)),
+    ] {
+        rows.extend(value.map(|value| row(name, value.to_string())));
+    }
+    for lora in &with.loras {
+        rows.push(row(|_| "LoRA", format!("{} × {}", lora.model, lora.weight)));
+    }
     if let Some(hash) = &record.model_hash {
         let short: String = hash.chars().take(10).collect();
         rows.push(row(|i18n| t_string!(i18n, gallery.model_hash), short));
@@ -112,41 +133,27 @@ fn Made(image: ImageView, record: ImageRecord) -> impl IntoView {
             </section>
         </div>
     }
+    .into_any()
 }
 
-/// What can be done with a picture: take its settings over, save it.
-#[component]
-pub fn PictureActions(
-    /// The picture.
-    image: ImageView,
-) -> impl IntoView {
-    let i18n = use_i18n();
-    let draft = expect_context::<Draft>();
-    let toasts = expect_context::<Toasts>();
-    let navigate = use_navigate();
-    let name = file_name(&image);
-    let url = image.url.clone();
-    let open = format!("/studio?image={}", image.id);
-    let settings = image.record.map(|record| {
-        let take = move |_| {
-            draft.take(&record);
-            toasts.tell(t_string!(i18n, gallery.settings_taken));
-            navigate(&open, NavigateOptions::default());
-        };
-        view! {
-            <button type="button" class="btn" on:click=take>
-                {icon("sliders")}
-                {move || t_string!(i18n, gallery.use_settings)}
-            </button>
-        }
-    });
-    view! {
-        {settings}
-        <a class="btn" href=url download=name rel="external">
-            {icon("download")}
-            {move || t_string!(i18n, gallery.download)}
-        </a>
-    }
+fn strength(i18n: Language) -> &'static str {
+    t_string!(i18n, studio.strength)
+}
+
+fn mask_blur(i18n: Language) -> &'static str {
+    t_string!(i18n, studio.mask_blur)
+}
+
+fn padding(i18n: Language) -> &'static str {
+    t_string!(i18n, studio.padding)
+}
+
+fn variation(i18n: Language) -> &'static str {
+    t_string!(i18n, studio.variation)
+}
+
+fn enlarged(i18n: Language) -> &'static str {
+    t_string!(i18n, gallery.enlarged)
 }
 
 /// A link to a picture's place in the gallery.
@@ -164,7 +171,7 @@ pub fn OpenInGallery(
 }
 
 /// The command that makes the same picture without a browser.
-fn command(record: &ImageRecord) -> String {
+fn command(record: &ImageRecord, file: &str) -> String {
     let mut words = vec!["chapan generate".to_owned(), format!("--prompt {}", quoted(&record.prompt))];
     if let Some(text) = &record.negative_prompt {
         words.push(format!("--negative-prompt {}", quoted(text)));
@@ -175,7 +182,18 @@ fn command(record: &ImageRecord) -> String {
     words.push(format!("--guidance-scale {}", record.guidance_scale));
     words.push(format!("--width {} --height {}", record.width, record.height));
     words.push(format!("--scheduler {}", record.scheduler));
-    words.push(format!("--output {}", file_name_of(record)));
+    let with = &record.ingredients;
+    if let Some(strength) = with.strength {
+        // The command line takes files; these are saved from the gallery.
+        words.push(format!("--image input.png --strength {strength}"));
+    }
+    if with.mask_image.is_some() {
+        words.push("--mask-image mask.png".to_owned());
+    }
+    for lora in &with.loras {
+        words.push(format!("--lora {}:{}", quoted(&format!("{}.safetensors", lora.model)), lora.weight));
+    }
+    words.push(format!("--output {}", quoted(file)));
     words.join(" ")
 }
 

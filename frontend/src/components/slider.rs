@@ -114,7 +114,8 @@ fn number(event: &leptos::ev::Event) -> f64 {
 #[component]
 pub fn FaultLine(
     /// The field.
-    id: &'static str,
+    #[prop(into)]
+    id: String,
     /// What is wrong.
     #[prop(into)]
     fault: Signal<Option<Words>>,

@@ -1,31 +1,46 @@
-//! The three languages: generated keys, the reader's choice and its keeping, and the words for errors.
+//! The three languages: keys made from `locales/`, the reader's choice and its keeping, and the words for errors. The texts
+//! themselves are read from the server when the page begins, those of one language.
 
 mod words;
 
-pub use generated::i18n::*;
 pub use words::{Words, failure, fault, refusal};
 
+use std::{cell::RefCell, collections::BTreeMap, fmt::Display};
+
 use leptos::prelude::*;
-use leptos_i18n::{
-    I18nContext,
-    context::{I18nContextOptions, init_i18n_context_with_options},
+
+use crate::{
+    api::{self, Failure},
+    state::memory,
 };
 
-use crate::state::memory;
+/// The keys by room.
+#[expect(non_upper_case_globals, reason = "made from locales/, named as there")]
+pub mod texts {
+    use super::Key;
 
-#[expect(
-    clippy::pedantic,
-    dead_code,
-    unused_imports,
-    unused_qualifications,
-    reason = "made by leptos_i18n from locales/"
-)]
-mod generated {
-    include!(concat!(env!("OUT_DIR"), "/i18n.rs"));
+    include!(concat!(env!("OUT_DIR"), "/texts.rs"));
+}
+
+/// The name of a text: room and key.
+#[derive(Clone, Copy)]
+pub struct Key(&'static str);
+
+/// A language of the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(non_camel_case_types, reason = "language codes")]
+pub enum Locale {
+    /// English.
+    en,
+    /// Russian.
+    ru,
+    /// Kazakh.
+    kk,
 }
 
 /// The context that every component takes its words from.
-pub type Language = I18nContext<Locale>;
+#[derive(Clone, Copy)]
+pub struct Language(RwSignal<Locale>);
 
 /// A fixed text by its key, as a property of a component: `|i18n| t_string!(i18n, frame.close)`.
 pub type Says = fn(Language) -> &'static str;
@@ -36,19 +51,79 @@ pub const LANGUAGES: [(Locale, &str, &str); 3] =
 
 const KEPT: &str = "chapan.language";
 
-/// Sets the language up: the kept choice, else the browser's wish; and tells the page's root.
-pub fn provide() -> Language {
-    let options = I18nContextOptions::default().enable_cookie(false);
-    let language: Language = init_i18n_context_with_options(options);
-    provide_context(language);
-    // After the browser's wish, which `leptos_i18n` sets by an effect of its own.
-    Effect::new(move |_| {
-        if let Some(kept) = memory::get(KEPT)
-            && let Some((locale, ..)) = LANGUAGES.iter().find(|(_, code, _)| *code == kept)
-        {
-            language.set_locale(*locale);
+/// A text in the reader's language; with values for its holes a `String`, without a `&'static str`.
+macro_rules! t_string {
+    ($i18n:expr, $room:ident . $key:ident) => {
+        $i18n.say($crate::i18n::texts::$room::$key)
+    };
+    ($i18n:expr, $room:ident . $key:ident, $($hole:ident = $value:expr),+ $(,)?) => {
+        $i18n.fill($crate::i18n::texts::$room::$key, &[$((stringify!($hole), &$value as &dyn std::fmt::Display)),+])
+    };
+}
+pub(crate) use t_string;
+
+impl Language {
+    /// The language now; whoever asks runs again when it changes.
+    pub fn get_locale(self) -> Locale {
+        self.0.get()
+    }
+
+    /// A text.
+    pub fn say(self, Key(name): Key) -> &'static str {
+        let place = self.0.get() as usize;
+        KNOWN.with_borrow(|known| known[place].get(name).copied()).unwrap_or(name)
+    }
+
+    /// A text with its holes filled.
+    pub fn fill(self, key: Key, values: &[(&str, &dyn Display)]) -> String {
+        fill(self.say(key), values)
+    }
+}
+
+fn fill(text: &str, values: &[(&str, &dyn Display)]) -> String {
+    let mut parts = text.split("{{");
+    let mut filled = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (name, rest) = part.split_once("}}").unwrap_or((part, ""));
+        if let Some((_, value)) = values.iter().find(|(known, _)| *known == name.trim()) {
+            filled.push_str(&value.to_string());
         }
-    });
+        filled.push_str(rest);
+    }
+    filled
+}
+
+thread_local! {
+    /// The texts of each language, once they are read. They live as long as the page.
+    static KNOWN: RefCell<[BTreeMap<String, &'static str>; LANGUAGES.len()]> = RefCell::default();
+}
+
+/// Reads the texts of a language, if they are not there yet: a page needs one language, not all.
+async fn read(locale: Locale) -> Result<(), Failure> {
+    let place = locale as usize;
+    if KNOWN.with_borrow(|known| !known[place].is_empty()) {
+        return Ok(());
+    }
+    let mut all = BTreeMap::new();
+    let rooms = api::text::all(code(locale), &texts::ROOMS).await?;
+    for (room, texts) in texts::ROOMS.iter().zip(rooms) {
+        all.extend(texts.into_iter().map(|(name, text)| (format!("{room}.{name}"), &*text.leak())));
+    }
+    KNOWN.with_borrow_mut(|known| known[place] = all);
+    Ok(())
+}
+
+/// Reads the reader's language before anything is shown: the kept choice, else the browser's wish.
+pub async fn begin() -> Result<Locale, Failure> {
+    let locale = kept().or_else(wished).unwrap_or(Locale::en);
+    read(locale).await?;
+    Ok(locale)
+}
+
+/// Sets the language up, and tells the page's root.
+pub fn provide(locale: Locale) -> Language {
+    let language = Language(RwSignal::new(locale));
+    provide_context(language);
     Effect::new(move |_| {
         let code = code(language.get_locale());
         if let Some(root) = document().document_element() {
@@ -58,17 +133,38 @@ pub fn provide() -> Language {
     language
 }
 
-/// Chooses a language and keeps the choice.
-pub fn choose(language: Language, code: &str) {
-    if let Some((locale, ..)) = LANGUAGES.iter().find(|(_, own, _)| *own == code) {
-        language.set_locale(*locale);
+/// The language of the page.
+pub fn use_i18n() -> Language {
+    expect_context()
+}
+
+/// Chooses a language and keeps the choice. Where its texts cannot be read, the page stays as it is.
+pub async fn choose(language: Language, code: &str) -> Result<(), Failure> {
+    if let Some(locale) = named(code) {
+        read(locale).await?;
+        language.0.set(locale);
         memory::set(KEPT, code);
     }
+    Ok(())
+}
+
+fn kept() -> Option<Locale> {
+    named(&memory::get(KEPT)?)
+}
+
+/// The first of the languages that the browser was told its reader knows, and that are ours.
+fn wished() -> Option<Locale> {
+    let wishes = window().navigator().languages();
+    wishes.iter().find_map(|wish| named(wish.as_string()?.split('-').next()?))
+}
+
+fn named(code: &str) -> Option<Locale> {
+    LANGUAGES.iter().find(|(_, own, _)| *own == code).map(|(locale, ..)| *locale)
 }
 
 /// The language code: `en`, `ru`, `kk`.
 pub fn code(locale: Locale) -> &'static str {
-    LANGUAGES.iter().find(|(own, ..)| *own == locale).map_or("en", |(_, code, _)| code)
+    LANGUAGES[locale as usize].1
 }
 
 /// Picks the reader's language out of a text from a data file.
@@ -77,5 +173,18 @@ pub fn pick(language: Language, text: &chapan_api::lesson::Text) -> String {
         Locale::en => text.en.clone(),
         Locale::ru => text.ru.clone(),
         Locale::kk => text.kk.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holes_are_filled_by_name() {
+        let values: [(&str, &dyn Display); 2] = [("step", &3), ("total", &"20")];
+        assert_eq!(fill("Қадам: {{ step }} / {{ total }}", &values), "Қадам: 3 / 20");
+        assert_eq!(fill("{{total}} {{ step }}{{ step }}", &values), "20 33");
+        assert_eq!(fill("no holes", &values), "no holes");
     }
 }

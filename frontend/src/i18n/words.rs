@@ -7,7 +7,13 @@ use chapan_api::{
 };
 
 use super::{Language, Locale, t_string};
-use crate::api::Failure;
+use crate::{
+    api::Failure,
+    worker::{
+        Fault,
+        messages::{Reason, Refusal},
+    },
+};
 
 /// What happened and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +38,35 @@ pub fn failure(i18n: Language, failure: &Failure) -> Words {
             Words::new(t_string!(i18n, errors.unreadable), t_string!(i18n, errors.unreadable_hint))
         }
         Failure::Refused(body) => refusal(i18n, body),
+        Failure::Worker(Fault::Crashed) => {
+            Words::new(t_string!(i18n, errors.worker_crashed), t_string!(i18n, errors.worker_crashed_hint))
+        }
+        Failure::Worker(Fault::Stopped) => {
+            Words::new(t_string!(i18n, errors.stopped), t_string!(i18n, errors.stopped_hint))
+        }
+        Failure::Worker(Fault::Refused(refused)) => refused_by_worker(i18n, refused),
     }
+}
+
+/// Words for what the page's own worker would not do.
+fn refused_by_worker(i18n: Language, refused: &Refusal) -> Words {
+    let (fact, hint) = match refused.reason {
+        Reason::Offline => (t_string!(i18n, errors.not_kept), t_string!(i18n, errors.not_kept_hint)),
+        Reason::NoModel => {
+            (t_string!(i18n, errors.no_small_model), t_string!(i18n, errors.no_small_model_hint))
+        }
+        Reason::Unreadable => (t_string!(i18n, errors.unreadable), t_string!(i18n, errors.unreadable_hint)),
+        Reason::NotComparable => {
+            (t_string!(i18n, errors.not_comparable), t_string!(i18n, errors.not_comparable_hint))
+        }
+        // The engine's own words are English.
+        Reason::Engine if i18n.get_locale() == Locale::en => {
+            let (fact, hint) = refused.message.split_once("hint: ").unwrap_or((&refused.message, ""));
+            return Words::new(sentence(fact.trim()), sentence(hint.trim()));
+        }
+        Reason::Engine => (t_string!(i18n, errors.engine), t_string!(i18n, errors.engine_hint)),
+    };
+    Words::new(fact, hint)
 }
 
 /// Words for a refusal or a failed job.

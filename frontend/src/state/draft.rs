@@ -1,9 +1,10 @@
 //! What the student is about to ask for. Kept in the browser, so that a reload loses no word.
 
 use chapan_api::{
-    generation::{CreateGeneration, limits},
-    id::ModelId,
-    image::ImageRecord,
+    generation::{CreateGeneration, MaskedContent, UseLora, limits},
+    id::{ImageId, ModelId},
+    image::{ImageRecord, ImageView},
+    metadata::ImportedParameters,
     model::ModelView,
     validation::{FieldError, Rule},
 };
@@ -13,10 +14,43 @@ use serde::{Deserialize, Serialize};
 use super::memory;
 
 const KEPT: &str = "chapan.draft";
+/// Pixels around the masked area when nobody chose a number.
+const DEFAULT_PADDING: u32 = 32;
+
+/// What the next picture begins from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// From words alone.
+    #[default]
+    Text,
+    /// From a picture.
+    Picture,
+    /// From a picture, where a mask allows it.
+    Mask,
+}
+
+impl Kind {
+    /// All kinds, in the order of the switch.
+    pub const ALL: [Self; 3] = [Self::Text, Self::Picture, Self::Mask];
+}
+
+/// A LoRA of the stack.
+#[derive(Clone, Copy, PartialEq)]
+pub struct Lora {
+    /// Tells it from others, also from itself when it is there twice.
+    pub number: u32,
+    /// Which.
+    pub model: StoredValue<ModelId>,
+    /// How strongly it acts.
+    pub weight: RwSignal<f64>,
+}
 
 /// The fields of the inspector. Numbers are as typed: `NaN` while a field is empty.
 #[derive(Clone, Copy)]
 pub struct Draft {
+    /// What the picture begins from.
+    pub kind: RwSignal<Kind>,
     /// What to draw.
     pub prompt: RwSignal<String>,
     /// What to keep out; empty means absent.
@@ -37,12 +71,40 @@ pub struct Draft {
     pub scheduler: RwSignal<String>,
     /// Model id; empty means the server's first.
     pub model: RwSignal<String>,
+    /// The picture to begin from.
+    pub image: RwSignal<Option<ImageId>>,
+    /// The picture itself, once it is known.
+    pub picture: RwSignal<Option<ImageView>>,
+    /// How far to go from it.
+    pub strength: RwSignal<f64>,
+    /// Radius of the mask's soft edge.
+    pub mask_blur: RwSignal<f64>,
+    /// Whether only the masked area is worked on.
+    pub only_masked: RwSignal<bool>,
+    /// Pixels around it.
+    pub padding: RwSignal<f64>,
+    /// Whether noise stands under the mask at the beginning.
+    pub masked_noise: RwSignal<bool>,
+    /// The LoRAs, in order.
+    pub loras: RwSignal<Vec<Lora>>,
+    /// How many pictures.
+    pub count: RwSignal<f64>,
+    /// Seed of the second noise as typed; empty means the server's choice.
+    pub variation_seed: RwSignal<String>,
+    /// How far the noise is turned towards it; 0 means not at all.
+    pub variation: RwSignal<f64>,
+    /// Whether weights are read in the prompts.
+    pub weighting: RwSignal<bool>,
+    /// Whether the mask editor is open.
+    pub mask_open: RwSignal<bool>,
     /// Whether anything was kept from an earlier visit.
     pub was_kept: StoredValue<bool>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Kept {
+    #[serde(default)]
+    kind: Kind,
     request: CreateGeneration,
     seed_fixed: bool,
 }
@@ -52,12 +114,17 @@ impl Draft {
     pub fn provide() -> Self {
         let kept: Option<Kept> = memory::get(KEPT).and_then(|text| serde_json::from_str(&text).ok());
         let was_kept = kept.is_some();
-        let Kept { request, seed_fixed } =
-            kept.unwrap_or(Kept { request: CreateGeneration::default(), seed_fixed: false });
+        let Kept { kind, request, seed_fixed } = kept.unwrap_or(Kept {
+            kind: Kind::Text,
+            request: CreateGeneration::default(),
+            seed_fixed: false,
+        });
         let draft = Self::new(&request, seed_fixed);
+        draft.kind.set(kind);
         draft.was_kept.set_value(was_kept);
         Effect::new(move |before: Option<()>| {
-            let kept = Kept { request: draft.request(), seed_fixed: draft.seed_fixed.get() };
+            let kept =
+                Kept { kind: draft.kind.get(), request: draft.all(), seed_fixed: draft.seed_fixed.get() };
             if before.is_some()
                 && let Ok(text) = serde_json::to_string(&kept)
             {
@@ -71,6 +138,7 @@ impl Draft {
     /// A draft that starts from a request; a lesson has its own.
     pub fn new(request: &CreateGeneration, seed_fixed: bool) -> Self {
         let draft = Self {
+            kind: RwSignal::default(),
             prompt: RwSignal::default(),
             negative_prompt: RwSignal::default(),
             seed: RwSignal::default(),
@@ -81,10 +149,28 @@ impl Draft {
             height: RwSignal::default(),
             scheduler: RwSignal::default(),
             model: RwSignal::default(),
+            image: RwSignal::default(),
+            picture: RwSignal::default(),
+            strength: RwSignal::default(),
+            mask_blur: RwSignal::default(),
+            only_masked: RwSignal::default(),
+            padding: RwSignal::default(),
+            masked_noise: RwSignal::default(),
+            loras: RwSignal::default(),
+            count: RwSignal::default(),
+            variation_seed: RwSignal::default(),
+            variation: RwSignal::default(),
+            weighting: RwSignal::default(),
+            mask_open: RwSignal::default(),
             was_kept: StoredValue::new(true),
         };
         draft.fill(request);
         draft
+    }
+
+    /// A draft of its own with the values of another.
+    pub fn copy(other: Self) -> Self {
+        Self::new(&untrack(move || other.request(None)), true)
     }
 
     fn fill(self, request: &CreateGeneration) {
@@ -97,23 +183,59 @@ impl Draft {
         self.height.set(f64::from(request.height));
         self.scheduler.set(request.scheduler.clone().unwrap_or_default());
         self.model.set(request.model.as_ref().map(ToString::to_string).unwrap_or_default());
+        self.image.set(request.image.clone());
+        self.strength.set(request.strength.unwrap_or(limits::DEFAULT_STRENGTH));
+        self.mask_blur.set(request.mask_blur.unwrap_or(limits::DEFAULT_MASK_BLUR));
+        self.only_masked.set(request.padding_mask_crop.is_some());
+        self.padding.set(f64::from(request.padding_mask_crop.unwrap_or(DEFAULT_PADDING)));
+        self.masked_noise.set(request.masked_content == Some(MaskedContent::Noise));
+        self.loras.set(Vec::new());
+        for lora in &request.loras {
+            self.add_lora(lora.model.clone(), lora.weight);
+        }
+        self.count.set(f64::from(request.num_images_per_prompt));
+        self.variation.set(request.variation_strength.unwrap_or(0.0));
+        self.variation_seed.set(request.variation_seed.map(|seed| seed.to_string()).unwrap_or_default());
+        self.weighting.set(request.prompt_weighting);
     }
 
-    /// Takes over how a picture was made, its seed fixed.
+    /// Takes over how a picture was made, its seed fixed. A mask stays as it is painted here.
     pub fn take(self, record: &ImageRecord) {
-        self.fill(&CreateGeneration {
-            prompt: record.prompt.clone(),
-            negative_prompt: record.negative_prompt.clone(),
-            model: Some(record.model.clone()),
-            seed: Some(record.seed),
-            num_inference_steps: record.num_inference_steps,
-            guidance_scale: record.guidance_scale,
-            width: record.width,
-            height: record.height,
-            scheduler: Some(record.scheduler.clone()),
-            ..CreateGeneration::default()
+        let request = record.request();
+        self.kind.set(match (&request.image, &request.mask_image) {
+            (Some(_), Some(_)) => Kind::Mask,
+            (Some(_), None) => Kind::Picture,
+            (None, _) => Kind::Text,
         });
+        self.fill(&request);
         self.seed_fixed.set(true);
+    }
+
+    /// Takes over what a file from another program says, as far as this studio knows it.
+    pub fn take_imported(self, said: &ImportedParameters) {
+        let request = said.request(untrack(|| self.all()));
+        self.fill(&request);
+        self.seed_fixed.set(said.seed.is_some());
+        if let Some(strength) = said.strength {
+            self.strength.set(strength);
+        }
+    }
+
+    /// Begins from a picture, in its shape; `side` is what the model was made for.
+    pub fn begin_from(self, image: &ImageView, kind: Kind, side: u32) {
+        self.image.set(Some(image.id.clone()));
+        self.kind.set(kind);
+        let (width, height) = near(image.width, image.height, side);
+        self.width.set(f64::from(width));
+        self.height.set(f64::from(height));
+    }
+
+    /// Puts a LoRA on the stack.
+    pub fn add_lora(self, model: ModelId, weight: f64) {
+        self.loras.update(|loras| {
+            let number = loras.iter().map(|lora| lora.number + 1).max().unwrap_or_default();
+            loras.push(Lora { number, model: StoredValue::new(model), weight: RwSignal::new(weight) });
+        });
     }
 
     /// Chooses a model, and the size it was made for.
@@ -123,9 +245,16 @@ impl Draft {
         self.height.set(f64::from(model.default_side));
     }
 
-    /// The request as it stands. Numbers that are none become such that the rules refuse.
-    pub fn request(self) -> CreateGeneration {
+    /// Everything that is set, whether this kind needs it or not. Numbers that are none become such that the rules
+    /// refuse.
+    fn all(self) -> CreateGeneration {
         let text = |signal: RwSignal<String>| Some(signal.get().trim().to_owned()).filter(|t| !t.is_empty());
+        let turned = self.variation.get();
+        let loras = self.loras.get().into_iter().map(|lora| UseLora {
+            model: lora.model.get_value(),
+            weight: lora.weight.get(),
+            text_encoder_weight: None,
+        });
         CreateGeneration {
             prompt: self.prompt.get(),
             negative_prompt: text(self.negative_prompt),
@@ -136,18 +265,54 @@ impl Draft {
             width: self.width.get() as u32,
             height: self.height.get() as u32,
             scheduler: text(self.scheduler),
-            ..CreateGeneration::default()
+            image: self.image.get(),
+            strength: Some(self.strength.get()),
+            mask_image: None,
+            mask_blur: Some(self.mask_blur.get()),
+            padding_mask_crop: self.only_masked.get().then(|| self.padding.get() as u32),
+            masked_content: self.masked_noise.get().then_some(MaskedContent::Noise),
+            loras: loras.collect(),
+            num_images_per_prompt: self.count.get() as u32,
+            variation_seed: text(self.variation_seed).and_then(|seed| seed.parse().ok()),
+            variation_strength: (turned != 0.0).then_some(turned),
+            prompt_weighting: self.weighting.get(),
         }
     }
 
-    /// Every fault of the draft, by the server's own rules.
-    pub fn faults(self) -> Vec<FieldError> {
-        let request = self.request();
+    /// The request as it stands, with the mask when the kind needs one.
+    pub fn request(self, mask: Option<ImageId>) -> CreateGeneration {
+        let mut request = self.all();
+        let kind = self.kind.get();
+        if kind == Kind::Text {
+            (request.image, request.strength) = (None, None);
+        }
+        if kind == Kind::Mask {
+            request.mask_image = mask;
+        } else {
+            (request.mask_blur, request.padding_mask_crop, request.masked_content) = (None, None, None);
+        }
+        if request.variation_strength.is_none() {
+            request.variation_seed = None;
+        }
+        request
+    }
+
+    /// Every fault of the draft, by the server's own rules. `masked` says whether a mask is painted.
+    pub fn faults(self, masked: bool) -> Vec<FieldError> {
+        // The mask has an address only once it is sent; until then this stands for it.
+        let request = self.request(Some(ImageId::new("mask")));
         let mut faults = request.validate().err().unwrap_or_default();
         if request.seed.is_none() {
             let got = self.seed.get();
             let rule = Rule::OutOfRange { min: 0.0, max: limits::MAX_SEED as f64, got };
             faults.push(FieldError::new("seed", rule));
+        }
+        let kind = self.kind.get();
+        if kind != Kind::Text && request.image.is_none() {
+            faults.retain(|fault| !matches!(fault.rule, Rule::Needs { .. }));
+            faults.insert(0, FieldError::new("image", Rule::Required));
+        } else if kind == Kind::Mask && !masked {
+            faults.insert(0, FieldError::new("mask_image", Rule::Required));
         }
         faults
     }
@@ -156,4 +321,49 @@ impl Draft {
 /// A new seed: below 2^32, as people know them from other tools.
 pub fn roll() -> u64 {
     (js_sys::Math::random() * 4_294_967_296.0) as u64
+}
+
+/// The size on the grid that keeps a picture's shape, near the number of pixels that the model was made for.
+fn near(width: u32, height: u32, side: u32) -> (u32, u32) {
+    let step = limits::SIDE_STEP;
+    let (least, most) = (limits::MIN_SIDE, limits::MAX_SIDE);
+    let area = f64::from(width) * f64::from(height);
+    let wanted = f64::from(side) * f64::from(side);
+    let fits = |side: u32| side.is_multiple_of(step) && (least..=most).contains(&side);
+    // What the model can draw as it is stays as it is.
+    if fits(width) && fits(height) && area <= 2.0 * wanted && area >= 0.5 * wanted {
+        return (width, height);
+    }
+    let scale = (wanted / area.max(1.0)).sqrt();
+    let grid =
+        |side: u32| ((f64::from(side) * scale / f64::from(step)).round() as u32 * step).clamp(least, most);
+    (grid(width), grid(height))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::near;
+
+    #[test]
+    fn a_picture_keeps_its_shape_near_the_models_size() {
+        assert_eq!(near(128, 128, 128), (128, 128));
+        assert_eq!(near(128, 192, 128), (128, 192));
+        assert_eq!(near(4000, 3000, 128), (144, 112));
+        assert_eq!(near(4000, 3000, 1024), (1184, 888));
+        assert_eq!(near(130, 130, 128), (128, 128));
+        assert_eq!(near(512, 512, 128), (128, 128));
+    }
+
+    #[test]
+    fn a_strip_and_a_speck_stay_within_the_limits() {
+        for (width, height) in [(50_000, 10), (1, 1), (0, 0), (1, 5000)] {
+            let (w, h) = near(width, height, 128);
+            for side in [w, h] {
+                assert!(
+                    side.is_multiple_of(8) && (64..=2048).contains(&side),
+                    "{width} x {height} gives {w} x {h}"
+                );
+            }
+        }
+    }
 }

@@ -7,8 +7,10 @@ use std::{collections::HashMap, time::Duration};
 
 use chapan_api::{
     generation::CreateGeneration,
+    grid::CreateGrid,
     id::{ImageId, JobId},
     job::{Applied, JobChange, JobEvent, JobState, JobStatus, JobView},
+    upscale::CreateUpscale,
 };
 use leptos::{prelude::*, task::spawn_local};
 
@@ -105,17 +107,31 @@ impl Jobs {
             return Ok(job);
         }
         let view = self.connection.note(api::job::get(id).await)?;
-        let job = self.insert(view, None);
-        self.balance();
-        Ok(job)
+        Ok(self.follow(view, None))
     }
 
     /// Asks for a picture.
     pub async fn submit(self, request: CreateGeneration) -> Result<Job, Failure> {
         let view = self.connection.note(api::generation::create(&request).await)?;
-        let job = self.insert(view, Some(request));
+        Ok(self.follow(view, Some(request)))
+    }
+
+    /// Asks for a larger copy of a picture.
+    pub async fn submit_upscale(self, request: &CreateUpscale) -> Result<Job, Failure> {
+        let view = self.connection.note(api::upscale::create(request).await)?;
+        Ok(self.follow(view, None))
+    }
+
+    /// Asks for a grid of pictures.
+    pub async fn submit_grid(self, request: &CreateGrid) -> Result<Job, Failure> {
+        let view = self.connection.note(api::grid::create(request).await)?;
+        Ok(self.follow(view, Some(request.base.clone())))
+    }
+
+    fn follow(self, view: JobView, asked: Option<CreateGeneration>) -> Job {
+        let job = self.insert(view, asked);
         self.balance();
-        Ok(job)
+        job
     }
 
     /// Asks a job to stop; its stream says when it has.
@@ -150,19 +166,23 @@ impl Jobs {
             });
             list.insert(place, job.clone());
         });
-        if job.asked.with_untracked(Option::is_none)
-            && let Some(generation) = view.generation.clone()
-        {
+        if job.asked.with_untracked(Option::is_none) {
             let asked = job.asked.clone();
             spawn_local(async move {
-                if let Ok(generation) = api::generation::get(&generation).await {
-                    asked.set(Some(generation.parameters));
+                // A larger copy was asked for without words.
+                let found = if let Some(id) = &view.generation {
+                    api::generation::get(id).await.map(|generation| generation.parameters)
+                } else if let Some(id) = &view.grid {
+                    api::grid::get(id).await.map(|grid| grid.parameters.base)
+                } else {
+                    return;
+                };
+                if let Ok(found) = found {
+                    asked.set(Some(found));
                 }
             });
         }
-        for image in job.state.with_untracked(|state| state.view.images.clone()) {
-            self.bring(image);
-        }
+        self.bring(&job.state.with_untracked(|state| state.view.images.clone()));
         job
     }
 
@@ -215,9 +235,7 @@ impl Jobs {
                     self.streams.update_value(|streams| {
                         streams.remove(&job.id);
                     });
-                    for image in images {
-                        self.bring(image);
-                    }
+                    self.bring(&images);
                     self.look_at_the_rest();
                     self.balance();
                 }
@@ -225,15 +243,17 @@ impl Jobs {
         }
     }
 
-    /// Adds a finished job's picture to the pictures.
-    fn bring(self, image: ImageId) {
-        spawn_local(async move {
-            if let Ok(image) = self.pictures.fetch(&image).await
-                && image.deleted_at_ms.is_none()
-            {
-                self.pictures.add(image);
-            }
-        });
+    /// Adds a finished job's pictures to the pictures.
+    fn bring(self, images: &[ImageId]) {
+        for image in images.iter().cloned() {
+            spawn_local(async move {
+                if let Ok(image) = self.pictures.fetch(&image).await
+                    && image.deleted_at_ms.is_none()
+                {
+                    self.pictures.add(image);
+                }
+            });
+        }
     }
 
     /// Follows the jobs at the head of the queue.

@@ -15,3 +15,10 @@ pub fn set(name: &str, text: &str) {
         let _ = storage.set_item(name, text);
     }
 }
+
+/// Forgets what was kept under a name.
+pub fn remove(name: &str) {
+    if let Some(storage) = storage() {
+        let _ = storage.remove_item(name);
+    }
+}

@@ -4,6 +4,7 @@ pub mod announce;
 pub mod connection;
 pub mod draft;
 pub mod jobs;
+pub mod mask;
 pub mod memory;
 pub mod models;
 pub mod pictures;

@@ -2,7 +2,7 @@
 
 use chapan_api::{
     id::ImageId,
-    image::{ImageRecord, ImageView},
+    image::{ChangeImages, ImageChange, ImageView},
 };
 use leptos::{prelude::*, task::spawn_local};
 
@@ -19,11 +19,34 @@ pub struct Pictures {
     loading: RwSignal<bool>,
     failure: RwSignal<Option<Failure>>,
     connection: Connection,
+    /// What is looked for: the question of the list's address.
+    query: Signal<String>,
+    /// Which list this is, and which one changed the pictures last, how often.
+    number: u32,
+    changed: RwSignal<(u32, u32)>,
 }
 
 impl Pictures {
-    /// Provides the pictures and loads the first page.
+    /// Provides all pictures and loads the first page.
     pub fn provide(connection: Connection) -> Self {
+        let pictures = Self::new(connection, Signal::stored(String::new()), 0, RwSignal::new((0, 0)));
+        provide_context(pictures);
+        pictures
+    }
+
+    /// A list of those that a page looks for; the page's own parts find it instead of the list of all.
+    pub fn provide_some(self, query: Signal<String>) -> Self {
+        let pictures = Self::new(self.connection, query, 1, self.changed);
+        provide_context(pictures);
+        pictures
+    }
+
+    fn new(
+        connection: Connection,
+        query: Signal<String>,
+        number: u32,
+        changed: RwSignal<(u32, u32)>,
+    ) -> Self {
         let pictures = Self {
             items: RwSignal::new(Vec::new()),
             cursor: RwSignal::new(None),
@@ -31,12 +54,22 @@ impl Pictures {
             loading: RwSignal::new(false),
             failure: RwSignal::new(None),
             connection,
+            query,
+            number,
+            changed,
         };
         Effect::new(move |_| {
             connection.returns();
+            query.track();
             pictures.load();
         });
-        provide_context(pictures);
+        // What another list changed is read anew; what this one changed it knows.
+        Effect::new(move |before: Option<()>| {
+            let (who, _) = changed.get();
+            if before.is_some() && who != number {
+                pictures.load();
+            }
+        });
         pictures
     }
 
@@ -57,7 +90,13 @@ impl Pictures {
     fn read(self, cursor: Option<String>) {
         self.loading.set(true);
         spawn_local(async move {
-            match self.connection.note(api::image::list(cursor.as_deref()).await) {
+            let query = self.query.get_untracked();
+            let answer = self.connection.note(api::image::list(&query, cursor.as_deref()).await);
+            // Whoever typed on meanwhile waits for another answer.
+            if self.query.try_get_untracked().is_none_or(|now| now != query) {
+                return;
+            }
+            match answer {
                 Ok(page) => {
                     self.items.update(|items| {
                         if cursor.is_none() {
@@ -128,37 +167,49 @@ impl Pictures {
         });
     }
 
-    /// Puts a picture into the trash; it leaves the list at once and comes back if the server refuses.
-    pub async fn delete(self, image: &ImageView) -> Result<(), Failure> {
-        self.items.update(|items| items.retain(|known| known.id != image.id));
-        let answer = self.connection.note(api::image::delete(&image.id).await);
-        if answer.is_err() {
-            self.add(image.clone());
-        }
-        answer
+    /// Changes pictures on the server and in this list.
+    pub async fn change(self, images: &[ImageId], change: ImageChange) -> Result<(), Failure> {
+        let request = ChangeImages { images: images.to_vec(), change: change.clone() };
+        self.connection.note(api::image::change(&request).await)?;
+        self.items.try_update(|items| {
+            items.retain_mut(|item| {
+                if !images.contains(&item.id) {
+                    return true;
+                }
+                match &change {
+                    ImageChange::Star(starred) => item.starred = *starred,
+                    ImageChange::Move(folder) => item.folder.clone_from(folder),
+                    // Into the trash, or out of the list of what lies there.
+                    ImageChange::Delete | ImageChange::Restore => return false,
+                }
+                true
+            });
+        });
+        let number = self.number;
+        self.changed.update(|(who, times)| {
+            *who = number;
+            *times += 1;
+        });
+        Ok(())
     }
 
-    /// Takes a picture out of the trash.
-    pub async fn restore(self, image: &ImageView) -> Result<(), Failure> {
-        self.connection.note(api::image::restore(&image.id).await)?;
-        self.add(ImageView { deleted_at_ms: None, ..image.clone() });
+    /// Takes pictures out of the trash, back into every list.
+    pub async fn restore(self, images: &[ImageId]) -> Result<(), Failure> {
+        self.change(images, ImageChange::Restore).await?;
+        self.load();
         Ok(())
     }
 }
 
 /// The name under which a picture is saved: what it shows and the seed that makes it again.
 pub fn file_name(image: &ImageView) -> String {
-    image.record.as_ref().map_or_else(|| format!("chapan-{}.png", image.id), file_name_of)
-}
-
-/// The same for a picture that may not be made yet.
-pub fn file_name_of(record: &ImageRecord) -> String {
-    let words: String = record
-        .prompt
+    let words: String = image
+        .prompt()
         .chars()
         .map(|letter| if letter.is_alphanumeric() { letter } else { '-' })
         .take(48)
         .collect();
     let words = words.split('-').filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-");
-    format!("{words}-{}.png", record.seed)
+    let seed = image.record.as_ref().map_or_else(|| image.id.to_string(), |record| record.seed.to_string());
+    if words.is_empty() { format!("{seed}.png") } else { format!("{words}-{seed}.png") }
 }

@@ -1,71 +1,60 @@
-//! Two pictures, pixel by pixel: how many differ, and how much structure they share.
+//! Asks for the measures of two pictures of the studio.
 
-use chapan_metrics::ssim_rgb8;
+use chapan_worker::messages::{Answer, Comparison, Task};
+use leptos::prelude::{document, window};
 
-use super::png::{Pixels, decode};
+use super::{Rgba, quick};
 use crate::api::{self, Failure};
 
-/// What a comparison found.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Comparison {
-    /// Pixels of one picture.
-    pub pixels: usize,
-    /// Pixels that are not the same.
-    pub differing: usize,
-    /// Mean structural similarity, 1 for identical pictures.
-    pub ssim: f64,
+/// Names of the colours of the difference map, from none to greatest.
+const HEAT: [&str; 5] = ["--heat-0", "--heat-1", "--heat-2", "--heat-3", "--heat-4"];
+
+/// What a comparison found, and where the differences are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Compared {
+    /// The measures.
+    pub found: Comparison,
+    /// The difference map, in the colours of the theme.
+    pub map: Option<Rgba>,
 }
 
-impl Comparison {
-    /// Whether every pixel is the same.
-    pub fn is_identical(self) -> bool {
-        self.differing == 0
+/// Fetches two pictures and has them compared.
+pub async fn compare(first: &str, second: &str) -> Result<Compared, Failure> {
+    let file = |bytes: Vec<u8>| js_sys::Uint8Array::from(bytes.as_slice()).buffer();
+    let files = [file(api::bytes(first).await?), file(api::bytes(second).await?)];
+    let given = quick().answer(Task::Compare { palette: palette() }, &files).await?;
+    match given.answer {
+        Answer::Compared(found) => {
+            let map = Rgba::new(found.width as u32, found.height as u32, given.bytes(0));
+            Ok(Compared { found, map })
+        }
+        _ => Err(Failure::Unreadable("the worker's answer".to_owned())),
     }
 }
 
-/// Fetches, decodes and compares two pictures.
-pub async fn compare(first: &str, second: &str) -> Result<Comparison, Failure> {
-    let (first, second) = (pixels(first).await?, pixels(second).await?);
-    measure(&first, &second).ok_or_else(|| Failure::Unreadable("the pictures differ in size".to_owned()))
+/// The colours of the difference map as the theme has them now.
+fn palette() -> Vec<[u8; 3]> {
+    let style = document().document_element().and_then(|root| window().get_computed_style(&root).ok()?);
+    let Some(style) = style else { return Vec::new() };
+    HEAT.iter().filter_map(|name| hex(style.get_property_value(name).ok()?.trim())).collect()
 }
 
-async fn pixels(url: &str) -> Result<Pixels, Failure> {
-    let file = api::bytes(url).await?;
-    decode(&file).await.ok_or_else(|| Failure::Unreadable("not a picture of ours".to_owned()))
-}
-
-fn measure(first: &Pixels, second: &Pixels) -> Option<Comparison> {
-    if (first.width, first.height) != (second.width, second.height) {
-        return None;
-    }
-    let pixels = first.width * first.height;
-    let differing = first.rgb.chunks_exact(3).zip(second.rgb.chunks_exact(3)).filter(|(a, b)| a != b).count();
-    let ssim = ssim_rgb8(&first.rgb, &second.rgb, first.width, first.height).ok()?;
-    Some(Comparison { pixels, differing, ssim })
+/// The parts of a colour of six hexadecimal digits.
+fn hex(text: &str) -> Option<[u8; 3]> {
+    let digits = u32::from_str_radix(text.strip_prefix('#').filter(|digits| digits.len() == 6)?, 16).ok()?;
+    let [_, red, green, blue] = digits.to_be_bytes();
+    Some([red, green, blue])
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    fn picture(side: usize, shade: impl Fn(usize) -> u8) -> Pixels {
-        Pixels { width: side, height: side, rgb: (0..side * side * 3).map(shade).collect() }
-    }
+    use super::hex;
 
     #[test]
-    fn a_picture_is_identical_to_itself_and_one_pixel_is_enough_to_differ() {
-        let first = picture(16, |i| (i * 7) as u8);
-        let same = measure(&first, &first).unwrap();
-        assert!(same.is_identical() && same.ssim == 1.0);
-        let mut second = first.clone();
-        second.rgb[3] ^= 1;
-        let other = measure(&first, &second).unwrap();
-        assert_eq!((other.pixels, other.differing), (256, 1));
-        assert!(other.ssim < 1.0);
-    }
-
-    #[test]
-    fn pictures_of_two_sizes_are_not_compared() {
-        assert_eq!(measure(&picture(16, |_| 0), &picture(8, |_| 0)), None);
+    fn colours_of_the_style_are_read() {
+        let colour = |digits: &str| hex(&format!("#{digits}"));
+        assert_eq!(colour("f0a51e"), Some([0xf0, 0xa5, 0x1e]));
+        assert_eq!(colour("fff"), None);
+        assert_eq!(hex("saffron"), None);
     }
 }

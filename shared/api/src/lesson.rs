@@ -28,6 +28,61 @@ pub enum Check {
         /// SSIM that the two pictures must stay under.
         below: f64,
     },
+    /// Two values of one field give pictures whose SSIM is below `below`.
+    Different {
+        /// The field of `CreateGeneration`.
+        field: String,
+        /// SSIM that the two pictures must stay under.
+        below: f64,
+    },
+    /// Two values of one field give pictures whose SSIM is above `above`, and the values do differ.
+    Similar {
+        /// The field of `CreateGeneration`.
+        field: String,
+        /// SSIM that the two pictures must exceed.
+        above: f64,
+    },
+    /// The second picture begins from the first and is neither the same nor unrecognisable.
+    Kept {
+        /// SSIM that the two pictures must exceed.
+        above: f64,
+        /// SSIM that they must stay under.
+        below: f64,
+    },
+    /// The second picture repaints the first under a mask: outside no pixel differs, inside enough of them do.
+    Repainted {
+        /// Share of the masked pixels that must differ, 0 to 1.
+        changed: f64,
+    },
+    /// The second picture is the first, enlarged.
+    Enlarged {
+        /// How often as wide and as high.
+        scale: u32,
+        /// Greatest mean difference of the colour values, 0 to 255, once it is made small again.
+        most: f64,
+    },
+}
+
+/// What must be installed for a step to make sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Need {
+    /// A LoRA of a style.
+    LoraStyle,
+    /// A LoRA of a character.
+    LoraCharacter,
+}
+
+/// An attribute of the drawing world that a prompt should say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct WantedFeature {
+    /// The group, such as `clothing`.
+    pub group: String,
+    /// The value, such as `orange chapan`.
+    pub value: String,
 }
 
 /// One step of a lesson: one idea, the knobs of that idea, a task and a check.
@@ -44,7 +99,17 @@ pub struct Step {
     pub task: Text,
     /// Parameters the step starts with.
     pub start: crate::generation::CreateGeneration,
-    /// Names of the fields of `CreateGeneration` that the step shows.
+    /// Parameters the second picture starts with, where they are others. A picture to begin from, and a mask, come from the
+    /// student.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second: Option<crate::generation::CreateGeneration>,
+    /// What must be installed; without it the step is not shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<Need>,
+    /// What the prompt should say; the prompt check shows how much of it CLIP finds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub wanted: Vec<WantedFeature>,
+    /// Names of the fields of `CreateGeneration` that the step shows; `mask` is the mask of the student's own.
     pub knobs: Vec<String>,
     /// What is checked.
     #[serde(flatten)]
@@ -91,6 +156,8 @@ mod tests {
         assert_eq!(same.check, Check::IdenticalPictures);
         let other: Step = serde_json::from_str(&step(r#""check": "different_seed", "below": 0.7"#)).unwrap();
         assert_eq!(other.check, Check::DifferentSeed { below: 0.7 });
+        let repainted: Step = serde_json::from_str(&step(r#""check": "repainted", "changed": 0.2"#)).unwrap();
+        assert_eq!(repainted.check, Check::Repainted { changed: 0.2 });
         let misspelt = step(r#""check": "different_seed", "under": 0.7"#);
         assert!(serde_json::from_str::<Step>(&misspelt).is_err());
         let json = serde_json::to_string(&other).unwrap();

@@ -6,11 +6,13 @@ use crate::test::{Findings, native};
 use crate::tools::browser;
 use crate::web;
 
-/// Builds the front end and holds the first page to its budget.
+/// Builds the front end and holds the first page and the worker to their budgets.
 pub fn budget(project: &Project) -> Result<Findings> {
     let dist = web::build(project)?;
-    let line = web::check_budget(&web::weigh(&dist)?)?;
-    Ok(Findings::one().noted(line))
+    let weights = web::weigh(&dist)?;
+    let first = web::check_budget(&weights)?;
+    let worker = web::check_worker(&weights, &project.path("assets/models/chapan-mini-clip"))?;
+    Ok(Findings { passed: 2, ..Findings::default() }.noted(format!("{first}; {worker}")))
 }
 
 /// `cargo xtask e2e`: the stories of `tests/e2e`, against the real server and the built front end.

@@ -4,13 +4,15 @@ use chapan_api::{id::ImageId, image::ImageView};
 use leptos::{ev::KeyboardEvent, html, prelude::*, task::spawn_local};
 use leptos_router::{NavigateOptions, hooks::use_navigate};
 
-use super::delete;
+use super::{filter::Shelf, throw_away};
 use crate::{
     components::{
+        actions::PictureActions,
         icon::icon,
         notice::ErrorNotice,
         picture::{PixelToggle, Pixels},
-        record::{PictureActions, Record, title},
+        record::{Record, title},
+        reproduce::Reproduce,
     },
     i18n::{self, t_string, use_i18n},
     state::{connection::Connection, pictures::Pictures, toast::Toasts},
@@ -28,6 +30,7 @@ pub fn Lightbox(
     let i18n = use_i18n();
     let pictures = expect_context::<Pictures>();
     let connection = expect_context::<Connection>();
+    let shelf = expect_context::<Shelf>();
     let navigate = use_navigate();
     let dialog = NodeRef::<html::Dialog>::new();
     let fetched = RwSignal::new(None::<ImageView>);
@@ -58,7 +61,9 @@ pub fn Lightbox(
     });
     let close = {
         let navigate = navigate.clone();
-        Callback::new(move |()| navigate("/gallery", NavigateOptions { scroll: false, ..Default::default() }))
+        Callback::new(move |()| {
+            navigate(&shelf.place(None), NavigateOptions { scroll: false, ..Default::default() });
+        })
     };
     let beside = move |forward: bool| {
         pictures.items().with(|items| {
@@ -71,7 +76,7 @@ pub fn Lightbox(
     let step = Callback::new(move |forward: bool| {
         if let Some(id) = untrack(|| beside.with_value(|beside| beside(forward))) {
             let options = NavigateOptions { replace: true, scroll: false, ..Default::default() };
-            navigate(&format!("/gallery/{id}"), options);
+            navigate(&shelf.place(Some(id.as_str())), options);
         }
     });
     let has = move |forward: bool| beside.with_value(|beside| beside(forward)).is_some();
@@ -170,9 +175,10 @@ pub fn Lightbox(
 
 #[component]
 fn Room(image: ImageView, zoom: RwSignal<Option<u32>>) -> impl IntoView {
-    let pixels = expect_context::<Pixels>();
     let i18n = use_i18n();
-    let (width, height, alt) = (image.width, image.height, title(&image));
+    let pixels = expect_context::<Pixels>();
+    let (width, height) = (image.width, image.height);
+    let alt = title(&image);
     view! {
         <div
             class="lightbox-room"
@@ -192,7 +198,7 @@ fn Side(image: ImageView, close: Callback<()>) -> impl IntoView {
     let i18n = use_i18n();
     let pictures = expect_context::<Pictures>();
     let toasts = expect_context::<Toasts>();
-    let doomed = image.clone();
+    let doomed = image.id.clone();
     view! {
         <div class="lightbox-actions">
             <PictureActions image=image.clone() />
@@ -201,13 +207,14 @@ fn Side(image: ImageView, close: Callback<()>) -> impl IntoView {
                 class="btn"
                 on:click=move |_| {
                     close.run(());
-                    delete(i18n, pictures, toasts, doomed.clone());
+                    throw_away(i18n, pictures, toasts, vec![doomed.clone()]);
                 }
             >
                 {icon("trash")}
                 {move || t_string!(i18n, gallery.delete)}
             </button>
         </div>
+        <Reproduce image=image.clone() />
         <Record image />
     }
 }

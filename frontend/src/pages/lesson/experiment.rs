@@ -4,9 +4,11 @@
 use chapan_api::{
     generation::CreateGeneration,
     id::JobId,
+    image::ImageView,
     job::JobStatus,
     lesson::{Check, Step},
-    validation::FieldError,
+    upscale::CreateUpscale,
+    validation::{FieldError, Rule},
 };
 use leptos::{prelude::*, task::spawn_local};
 use leptos_router::{
@@ -14,23 +16,60 @@ use leptos_router::{
     hooks::{use_navigate, use_query_map},
 };
 
-use super::verdict::Verdict;
+use super::{fitting, knobs::Knob, verdict::Verdict};
 use crate::{
     api::Failure,
     components::{
         icon::icon,
+        mask_editor::MaskEditor,
         notice::ErrorNotice,
         picture::Mat,
         progress::{self, ProgressLine},
-        slider::FaultLine,
+        prompt_check::{Checked, PromptCheck},
     },
     i18n::{self, Says, t_string, use_i18n},
     state::{
-        draft::Draft,
+        draft::{Draft, Kind},
         jobs::{Job, Jobs},
+        mask::MaskDraft,
+        models::Models,
         pictures::Pictures,
     },
+    worker::messages::Feature,
 };
+
+/// How the second picture comes about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Second {
+    /// Beside the first, with one field of its own, or none.
+    Beside,
+    /// From the first, by strength.
+    From,
+    /// From the first, under a mask.
+    Under,
+    /// The first, enlarged so many times.
+    Larger(u32),
+}
+
+impl Second {
+    fn of(check: &Check) -> Self {
+        match check {
+            Check::Kept { .. } => Self::From,
+            Check::Repainted { .. } => Self::Under,
+            Check::Enlarged { scale, .. } => Self::Larger(*scale),
+            _ => Self::Beside,
+        }
+    }
+}
+
+/// The field that the two pictures do not share.
+fn varied(check: &Check) -> Option<String> {
+    match check {
+        Check::DifferentSeed { .. } => Some("seed".to_owned()),
+        Check::Different { field, .. } | Check::Similar { field, .. } => Some(field.clone()),
+        _ => None,
+    }
+}
 
 /// The experiment of a step.
 #[component]
@@ -44,41 +83,89 @@ pub fn Experiment(
 ) -> impl IntoView {
     let i18n = use_i18n();
     let jobs = expect_context::<Jobs>();
+    let pictures = expect_context::<Pictures>();
+    let masks = expect_context::<MaskDraft>();
+    let models = expect_context::<Models>();
     let navigate = use_navigate();
     let query = use_query_map();
+    let way = Second::of(&step.check);
+    let field = varied(&step.check);
     let first = Draft::new(&step.start, true);
-    let second = Draft::new(&step.start, true);
-    let two_seeds = matches!(step.check, Check::DifferentSeed { .. });
-    if two_seeds {
+    let second = Draft::new(step.second.as_ref().unwrap_or(&step.start), true);
+    if step.second.is_none() && field.as_deref() == Some("seed") {
         second.seed.set((step.start.seed.unwrap_or_default() + 1).to_string());
     }
+    if let Some(lora) = step.needs.and_then(|need| models.with_loras(|loras| fitting(need, loras).cloned())) {
+        // Both know the word that calls it; only the second has it.
+        if let Some(word) = lora.trigger_words.first() {
+            first.prompt.update(|prompt| *prompt = format!("{word}, {prompt}"));
+        }
+        second.add_lora(lora.id, 1.0);
+    }
+    let wanted: Vec<Feature> = (step.wanted.iter())
+        .map(|wanted| Feature { group: wanted.group.clone(), value: wanted.value.clone() })
+        .collect();
+    let model =
+        Signal::derive(move || models.known().first().map(|model| model.id.to_string()).unwrap_or_default());
+    let checked = Checked { prompt: first.prompt, negative_prompt: first.negative_prompt, model };
+    let asks_prompt = step.knobs.iter().any(|knob| knob == "prompt");
     let ids = ["first", "second"]
         .map(|name| Memo::new(move |_| query.with(|query| query.get(name).map(JobId::new))));
     let failure = RwSignal::new(None::<Failure>);
     let sending = RwSignal::new(false);
     let attempted = RwSignal::new(false);
-    let place = format!("/lesson/{}", step.id);
-    let knows = |knob: &str| step.knobs.iter().any(|known| known == knob);
-    let draw = Callback::new(move |()| {
-        second.prompt.set(first.prompt.get_untracked());
-        if !two_seeds {
-            second.seed.set(first.seed.get_untracked());
+    let place = StoredValue::new(format!("/lesson/{}", step.id));
+    // Both pictures share all but the field of the step.
+    let beside = {
+        let field = field.clone();
+        move || {
+            let (mut request, own) = (first.request(None), second.request(None));
+            match field.as_deref() {
+                Some("prompt") => request.prompt = own.prompt,
+                Some("seed") => request.seed = own.seed,
+                Some("num_inference_steps") => request.num_inference_steps = own.num_inference_steps,
+                Some("guidance_scale") => request.guidance_scale = own.guidance_scale,
+                Some("loras") => request.loras = own.loras,
+                _ => {}
+            }
+            request
         }
-        attempted.set(true);
-        if untrack(|| !first.faults().is_empty() || !second.faults().is_empty()) {
-            return;
-        }
-        let requests: [CreateGeneration; 2] = untrack(|| [first.request(), second.request()]);
-        let (navigate, place) = (navigate.clone(), place.clone());
+    };
+    let beside = StoredValue::new(beside);
+    let other_faults = move || beside.with_value(|beside| beside()).validate().err().unwrap_or_default();
+    // The picture of the first job, once it is there.
+    let drawn = Memo::new(move |_| {
+        let job = jobs.find(&ids[0].get()?)?;
+        pictures.find(&job.state.with(|state| state.view.image.clone())?)
+    });
+    let submit = Callback::new(move |works: Work| {
+        let navigate = navigate.clone();
         sending.set(true);
         failure.set(None);
         spawn_local(async move {
-            let [a, b] = requests;
-            let made = async { Ok((jobs.submit(a).await?, jobs.submit(b).await?)) };
+            let made = async {
+                let query = match works {
+                    Work::Both(a, b) => {
+                        let (a, b) = (jobs.submit(*a).await?, jobs.submit(*b).await?);
+                        format!("first={}&second={}", a.id, b.id)
+                    }
+                    Work::First(a) => format!("first={}", jobs.submit(*a).await?.id),
+                    Work::Then(first, mut b, masked) => {
+                        if masked {
+                            b.mask_image = masks.sent().await?;
+                        }
+                        format!("first={first}&second={}", jobs.submit(*b).await?.id)
+                    }
+                    Work::Enlarge(first, larger) => {
+                        format!("first={first}&second={}", jobs.submit_upscale(&larger).await?.id)
+                    }
+                };
+                Ok(query)
+            };
             match made.await {
-                Ok((a, b)) => {
+                Ok(query) => {
                     let options = NavigateOptions { scroll: false, ..Default::default() };
-                    navigate(&format!("{place}?first={}&second={}", a.id, b.id), options);
+                    navigate(&format!("{}?{query}", place.get_value()), options);
                 }
                 Err(refusal) => {
                     failure.try_set(Some(refusal));
@@ -87,34 +174,102 @@ pub fn Experiment(
             sending.try_set(false);
         });
     });
-    let fault = move |draft: Draft, field: &'static str| {
+    let draw = Callback::new(move |()| {
+        attempted.set(true);
+        if untrack(|| !first.faults(true).is_empty()) {
+            return;
+        }
+        let request = Box::new(untrack(|| first.request(None)));
+        if way != Second::Beside {
+            submit.run(Work::First(request));
+        } else if untrack(other_faults).is_empty() {
+            submit.run(Work::Both(request, Box::new(untrack(|| beside.with_value(|beside| beside())))));
+        }
+    });
+    let go_on = Callback::new(move |()| {
+        let (Some(image), Some(first)) = (drawn.get_untracked(), ids[0].get_untracked()) else { return };
+        if let Second::Larger(scale) = way {
+            submit.run(Work::Enlarge(first, CreateUpscale { image: image.id, scale, model: None }));
+            return;
+        }
+        second.image.set(Some(image.id));
+        second.kind.set(if way == Second::Under { Kind::Mask } else { Kind::Picture });
+        attempted.set(true);
+        if untrack(|| second.faults(masks.picture().is_some())).is_empty() {
+            submit.run(Work::Then(first, Box::new(untrack(|| second.request(None))), way == Second::Under));
+        }
+    });
+    let told = move |found: Option<FieldError>| {
+        found
+            .filter(|found| attempted.get() || found.rule != Rule::Required)
+            .map(|found| i18n::fault(i18n, &found))
+    };
+    let fault_of = move |field: String| {
+        Signal::derive(move || told(first.faults(true).into_iter().find(|fault| fault.field == field)))
+    };
+    let fault_of_other = move |field: String| {
         Signal::derive(move || {
-            let found: Option<FieldError> = draft.faults().into_iter().find(|fault| fault.field == field);
-            found.filter(|_| attempted.get() || field != "prompt").map(|found| i18n::fault(i18n, &found))
+            let faults = if way == Second::Beside {
+                other_faults()
+            } else {
+                second.request(None).validate().err().unwrap_or_default()
+            };
+            told(faults.into_iter().find(|fault| fault.field == field))
         })
     };
-    let seed = move |draft: Draft, id: &'static str, label: Says| {
-        let fault = fault(draft, "seed");
-        view! {
-            <div class="field lesson-seed">
-                <label for=id>{move || label(i18n)}</label>
-                <input
-                    id=id
-                    class="text mono"
-                    type="text"
-                    inputmode="numeric"
-                    autocomplete="off"
-                    aria-invalid=move || fault.with(Option::is_some).to_string()
-                    aria-describedby=format!("{id}-fault")
-                    prop:value=move || draft.seed.get()
-                    on:input=move |event| draft.seed.set(event_target_value(&event))
-                />
-                <FaultLine id fault />
-            </div>
-        }
-        .into_any()
+    let knob = move |name: &str| {
+        let fault = fault_of(name.to_owned());
+        view! { <Knob name=name.to_owned() draft=first id=format!("knob-{name}") fault /> }.into_any()
     };
-    let prompt_fault = fault(first, "prompt");
+    let other = move |name: &str, which: Option<Says>| {
+        let fault = fault_of_other(name.to_owned());
+        let (name, id) = (name.to_owned(), format!("knob-{name}-2"));
+        match which {
+            Some(which) => view! { <Knob name draft=second id which fault /> }.into_any(),
+            None => view! { <Knob name draft=second id fault /> }.into_any(),
+        }
+    };
+    let own = field.clone();
+    let shared: Vec<AnyView> = step
+        .knobs
+        .iter()
+        .filter(|name| {
+            Some(*name) != field.as_ref() && !["strength", "mask", "loras"].contains(&name.as_str())
+        })
+        .map(|name| knob(name))
+        .collect();
+    let two: Vec<AnyView> = own
+        .iter()
+        .flat_map(|name| {
+            if name == "loras" {
+                return vec![other(name, None)];
+            }
+            let fault = fault_of(name.clone());
+            let (draft, id) = (first, format!("knob-{name}"));
+            let which: [Says; 2] =
+                [|i18n| t_string!(i18n, lesson.first), |i18n| t_string!(i18n, lesson.second)];
+            vec![
+                view! { <Knob name=name.clone() draft id which=which[0] fault /> }.into_any(),
+                other(name, Some(which[1])),
+            ]
+        })
+        .collect();
+    let then: Vec<AnyView> = match way {
+        Second::Beside | Second::Larger(_) => Vec::new(),
+        Second::From => vec![other("prompt", None), other("strength", None)],
+        Second::Under => vec![other("prompt", None), view! { <MaskKnob drawn attempted /> }.into_any()],
+    };
+    let draw_words = move || match way {
+        Second::Beside if own.is_none() => t_string!(i18n, lesson.draw_twice),
+        Second::Beside => t_string!(i18n, lesson.draw_both),
+        _ => t_string!(i18n, lesson.draw_first),
+    };
+    let then_words = move || match way {
+        Second::Larger(scale) => t_string!(i18n, lesson.enlarge, scale = scale),
+        Second::Under => t_string!(i18n, lesson.repaint).to_owned(),
+        _ => t_string!(i18n, lesson.change_it).to_owned(),
+    };
+    let finished = step.id.clone();
     view! {
         <form
             class="lesson-knobs"
@@ -125,47 +280,99 @@ pub fn Experiment(
                 draw.run(());
             }
         >
-            {knows("prompt")
-                .then(|| {
-                    view! {
-                        <div class="field lesson-prompt">
-                            <label for="lesson-prompt">{move || t_string!(i18n, studio.prompt)}</label>
-                            <textarea
-                                id="lesson-prompt"
-                                class="text"
-                                rows="1"
-                                aria-describedby="lesson-prompt-fault"
-                                prop:value=move || first.prompt.get()
-                                on:input=move |event| first.prompt.set(event_target_value(&event))
-                            ></textarea>
-                            <FaultLine id="lesson-prompt" fault=prompt_fault />
-                        </div>
-                    }
-                })}
-            {seed(
-                first,
-                "seed-first",
-                if two_seeds {
-                    |i18n| t_string!(i18n, lesson.first_seed)
-                } else {
-                    |i18n| t_string!(i18n, studio.seed)
-                },
-            )}
-            {two_seeds.then(|| seed(second, "seed-second", |i18n| t_string!(i18n, lesson.second_seed)))}
-            <button type="submit" class="btn btn-primary" disabled=move || sending.get()>
-                {move || if two_seeds { t_string!(i18n, lesson.draw_both) } else { t_string!(i18n, lesson.draw_twice) }}
+            {shared}
+            {two}
+            {asks_prompt.then(|| view! { <PromptCheck checked wanted /> })}
+            <button
+                type="submit"
+                class="btn"
+                class:btn-primary=move || way == Second::Beside || drawn.with(Option::is_none)
+                disabled=move || sending.get()
+            >
+                {draw_words}
             </button>
         </form>
+        {(way != Second::Beside)
+            .then(|| {
+                view! {
+                    <form
+                        class="lesson-knobs"
+                        novalidate
+                        aria-label=then_words
+                        on:submit=move |event| {
+                            event.prevent_default();
+                            go_on.run(());
+                        }
+                    >
+                        {then}
+                        <button
+                            type="submit"
+                            class="btn"
+                            class:btn-primary=move || drawn.with(Option::is_some)
+                            disabled=move || sending.get() || drawn.with(Option::is_none)
+                        >
+                            {then_words}
+                        </button>
+                    </form>
+                }
+            })}
         {move || {
             failure
                 .get()
-                .map(|failure| view! { <ErrorNotice words=Signal::derive(move || i18n::failure(i18n, &failure)) retry=draw /> })
+                .map(|failure| view! { <ErrorNotice words=Signal::derive(move || i18n::failure(i18n, &failure)) /> })
         }}
         <div class="pair">
             <Half id=ids[0] label=|i18n| t_string!(i18n, lesson.first) />
             <Half id=ids[1] label=|i18n| t_string!(i18n, lesson.second) />
         </div>
-        <Verdict ids check=step.check next passed=move || finish.run(step.id.clone()) />
+        <Verdict ids check=step.check next passed=move || finish.run(finished.clone()) />
+    }
+}
+
+/// What is to be drawn.
+enum Work {
+    /// Two pictures side by side.
+    Both(Box<CreateGeneration>, Box<CreateGeneration>),
+    /// The first one.
+    First(Box<CreateGeneration>),
+    /// After the first, the one that begins from it; with the mask or without.
+    Then(JobId, Box<CreateGeneration>, bool),
+    /// After the first, its larger copy.
+    Enlarge(JobId, CreateUpscale),
+}
+
+/// The way to the mask over the first picture.
+#[component]
+fn MaskKnob(drawn: Memo<Option<ImageView>>, attempted: RwSignal<bool>) -> impl IntoView {
+    let i18n = use_i18n();
+    let masks = expect_context::<MaskDraft>();
+    let open = RwSignal::new(false);
+    let painted = move || masks.picture().is_some();
+    view! {
+        <div class="field lesson-mask">
+            <button
+                type="button"
+                class="btn"
+                id="lesson-mask"
+                disabled=move || drawn.with(Option::is_none)
+                on:click=move |_| open.set(true)
+            >
+                {icon("mask")}
+                {move || if painted() { t_string!(i18n, studio.edit_mask) } else { t_string!(i18n, studio.paint_mask) }}
+            </button>
+            <Show when=move || attempted.get() && drawn.with(Option::is_some) && !painted()>
+                <p class="fault" role="alert">{icon("alert")} <span>{move || t_string!(i18n, mask.nothing)}</span></p>
+            </Show>
+        </div>
+        {move || {
+            drawn
+                .get()
+                .filter(|_| open.get())
+                .map(|view| {
+                    let size = (view.width, view.height);
+                    view! { <MaskEditor src=view.url size close=Callback::new(move |()| open.set(false)) /> }
+                })
+        }}
     }
 }
 

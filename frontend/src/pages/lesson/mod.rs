@@ -1,11 +1,16 @@
 //! A lesson: one idea, one task, and a check that the browser makes itself. The texts are data under `assets/lessons`.
 
 mod experiment;
+mod knobs;
+mod measure;
 mod verdict;
 
 use std::collections::BTreeSet;
 
-use chapan_api::lesson::{Lesson, Step};
+use chapan_api::{
+    lesson::{Lesson, Need, Step},
+    model::LoraView,
+};
 use leptos::{prelude::*, task::spawn_local};
 use leptos_router::{components::A, hooks::use_params_map};
 
@@ -13,18 +18,20 @@ use crate::{
     api::{self, Failure},
     components::{icon::icon, notice::ErrorNotice},
     i18n::{self, pick, t_string, use_i18n},
-    state::connection::Connection,
+    state::{connection::Connection, models::Models},
 };
 use experiment::Experiment;
 
 /// The lesson that the room opens with; its files lie in `assets/lessons`.
-const LESSON: &str = "seed";
+const LESSON: &str = "generation";
 
 /// The page.
 #[component]
 pub fn LessonPage() -> impl IntoView {
     let i18n = use_i18n();
     let connection = expect_context::<Connection>();
+    let models = expect_context::<Models>();
+    let loras = Memo::new(move |_| models.loras());
     let params = use_params_map();
     let wanted = Memo::new(move |_| params.with(|params| params.get("step")));
     let lesson = LocalResource::new(move || {
@@ -39,10 +46,23 @@ pub fn LessonPage() -> impl IntoView {
                     view! { <div class="loading" role="status">{t_string!(i18n, frame.loading)}</div> }.into_any()
                 }
                 Some(Err(failure)) => failed(failure),
-                Some(Ok(lesson)) => view! { <Reader lesson wanted /> }.into_any(),
+                Some(Ok(mut lesson)) => {
+                    // A step about a LoRA makes sense where one is installed.
+                    loras.with(|loras| lesson.steps.retain(|step| step.needs.is_none_or(|need| fitting(need, loras).is_some())));
+                    view! { <Reader lesson wanted /> }.into_any()
+                }
             }}
         </div>
     }
+}
+
+/// The installed LoRA that a step is about, by what it is called.
+fn fitting(need: Need, loras: &[LoraView]) -> Option<&LoraView> {
+    let word = match need {
+        Need::LoraStyle => "style",
+        Need::LoraCharacter => "character",
+    };
+    loras.iter().find(|lora| lora.id.as_str().contains(word))
 }
 
 fn failed(failure: Failure) -> AnyView {
@@ -146,6 +166,8 @@ fn StepOnStage(step: Step, next: Option<Step>, finish: Callback<String>) -> impl
 
 #[cfg(test)]
 mod tests {
+    use chapan_api::id::ImageId;
+
     use super::*;
 
     #[test]
@@ -157,15 +179,25 @@ mod tests {
             let lesson: Lesson = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
             assert_eq!(path.file_stem().unwrap().to_str(), Some(lesson.id.as_str()));
             assert!(!lesson.steps.is_empty());
+            let mut ids = BTreeSet::new();
             let mut texts = vec![&lesson.title, &lesson.summary];
             for step in &lesson.steps {
                 texts.extend([&step.title, &step.idea, &step.task]);
                 assert_eq!(step.start.validate(), Ok(()), "{}", step.id);
+                if let Some(mut second) = step.second.clone() {
+                    // The picture and the mask are the student's.
+                    second.image = second.strength.map(|_| ImageId::new("first"));
+                    second.mask_image = second.mask_blur.map(|_| ImageId::new("mask"));
+                    assert_eq!(second.validate(), Ok(()), "{}", step.id);
+                }
                 assert!(step.start.seed.is_some(), "{} begins with a seed", step.id);
                 let names = serde_json::to_value(&step.start).unwrap();
-                for knob in &step.knobs {
+                for knob in
+                    step.knobs.iter().filter(|knob| !["mask", "strength", "loras"].contains(&knob.as_str()))
+                {
                     assert!(names.get(knob).is_some(), "{} has no field `{knob}`", step.id);
                 }
+                assert!(ids.insert(step.id.clone()), "two steps are called {}", step.id);
             }
             for text in texts {
                 for words in [&text.en, &text.ru, &text.kk] {

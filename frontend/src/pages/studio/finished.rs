@@ -1,14 +1,15 @@
 //! A finished picture: itself, its seed, and what can be done with it.
 
-use chapan_api::image::{ImageRecord, ImageView};
+use chapan_api::image::ImageView;
 use leptos::prelude::*;
 
 use super::schedulers;
 use crate::{
     components::{
+        actions::PictureActions,
         copy_button::CopyButton,
         picture::{Mat, PixelToggle},
-        record::{OpenInGallery, PictureActions, title},
+        record::OpenInGallery,
     },
     i18n::{t_string, use_i18n},
 };
@@ -20,19 +21,49 @@ pub fn Finished(
     image: ImageView,
 ) -> impl IntoView {
     let i18n = use_i18n();
-    let alt = title(&image);
-    let words = title(&image);
-    let facts = image.record.clone().map(|record| view! { <Facts record duration_ms=image.duration_ms /> });
+    let seconds = format!("{:.1}", image.duration_ms as f64 / 1000.0);
+    let prompt = image.prompt().to_owned();
+    let record = image.record.clone().filter(|record| record.ingredients.scale.is_none());
+    let facts = match &record {
+        Some(record) => format!(
+            "{} · {} · {} × {}",
+            record.num_inference_steps,
+            schedulers::name(&record.scheduler),
+            record.width,
+            record.height,
+        ),
+        None => format!("{} × {}", image.width, image.height),
+    };
+    let with_steps = record.is_some();
+    let seed = record.map(|record| record.seed.to_string());
     view! {
         <Mat
             src=Signal::stored(Some(image.url.clone()))
-            alt=Signal::derive(move || alt(i18n))
+            alt=Signal::stored(prompt.clone())
             size=Signal::stored((image.width, image.height))
         />
         <div class="caption">
-            <p class="caption-prompt">{move || words(i18n)}</p>
+            <p class="caption-prompt">{prompt}</p>
             <div class="caption-row">
-                {facts}
+                <p class="caption-facts numeric">
+                    {seed
+                        .map(|seed| {
+                            view! {
+                                <span class="seed">
+                                    {move || t_string!(i18n, studio.seed)} " "
+                                    <code data-testid="seed-used">{seed.clone()}</code>
+                                    <CopyButton
+                                        label=|i18n| t_string!(i18n, studio.copy_seed)
+                                        text=Signal::stored(seed)
+                                    />
+                                </span>
+                            }
+                        })}
+                    <span class="caption-side">
+                        {with_steps.then(|| view! { {move || t_string!(i18n, studio.steps)} " " })} {facts}
+                        " · " {move || t_string!(i18n, gallery.seconds, seconds = seconds)}
+                    </span>
+                </p>
                 <div class="caption-actions">
                     <PixelToggle />
                     <OpenInGallery place=format!("/gallery/{}", image.id) />
@@ -40,32 +71,5 @@ pub fn Finished(
                 </div>
             </div>
         </div>
-    }
-}
-
-/// How a picture was made, in one line.
-#[component]
-fn Facts(record: ImageRecord, duration_ms: u64) -> impl IntoView {
-    let i18n = use_i18n();
-    let seed = record.seed.to_string();
-    let seconds = format!("{:.1}", duration_ms as f64 / 1000.0);
-    let facts = format!(
-        "{} · {} · {} × {}",
-        record.num_inference_steps,
-        schedulers::name(&record.scheduler),
-        record.width,
-        record.height,
-    );
-    view! {
-        <p class="caption-facts numeric">
-            <span class="seed">
-                {move || t_string!(i18n, studio.seed)} " " <code data-testid="seed-used">{seed.clone()}</code>
-                <CopyButton label=|i18n| t_string!(i18n, studio.copy_seed) text=Signal::stored(seed.clone()) />
-            </span>
-            <span class="caption-side">
-                {move || t_string!(i18n, studio.steps)} " " {facts.clone()} " · "
-                {move || t_string!(i18n, gallery.seconds, seconds = seconds.clone()).clone()}
-            </span>
-        </p>
     }
 }

@@ -1,18 +1,41 @@
 //! The inspector: every parameter of the next picture, each with its one sentence, and the one primary action.
 
-use chapan_api::generation::SCHEDULERS;
-use leptos::prelude::*;
+use chapan_api::{
+    generation::SCHEDULERS,
+    image::{ImageKind, ImageView},
+    validation::Rule,
+};
+use leptos::{prelude::*, task::spawn_local};
 
-use super::{Order, schedulers, seed::SeedField, size::SizeField};
+use super::{
+    Order,
+    begin::{Begin, KindSwitch, MaskSettings},
+    grid::GridPanel,
+    imported::ImportedNotice,
+    loras::LoraStack,
+    schedulers,
+    seed::SeedField,
+    several::Several,
+    size::SizeField,
+};
 use crate::{
+    api,
     components::{
+        fold::Fold,
         icon::icon_of,
+        prompt_check::{Checked, PromptCheck},
         select::Select,
         slider::{FaultLine, Range, Slider},
         tip::Tip,
     },
     i18n::{self, Says, Words, t_string, use_i18n},
-    state::{draft::Draft, models::Models},
+    state::{
+        connection::Connection,
+        draft::{Draft, Kind},
+        mask::MaskDraft,
+        models::Models,
+        pictures::Pictures,
+    },
 };
 
 const STEPS: Range = Range { min: 1.0, max: 50.0, step: 1.0, reset: 20.0 };
@@ -27,20 +50,43 @@ pub fn Inspector(
     let i18n = use_i18n();
     let draft = expect_context::<Draft>();
     let models = expect_context::<Models>();
+    let masks = expect_context::<MaskDraft>();
     let open = RwSignal::new(false);
-    let faults = Memo::new(move |_| draft.faults());
-    let fault = move |field: &'static str| {
-        Signal::derive(move || {
-            let found = faults.with(|faults| faults.iter().find(|fault| fault.field == field).cloned())?;
-            // An empty prompt is no fault before somebody asks for a picture.
-            let early = field == "prompt" && !order.attempted.get();
-            (!early).then(|| i18n::fault(i18n, &found))
-        })
-    };
-    let model = Memo::new(move |_| {
-        let (known, chosen) = (models.known(), draft.model.get());
-        known.iter().find(|model| model.id.as_str() == chosen).or(known.first()).cloned()
+    let brought = RwSignal::new(None::<ImageView>);
+    let faults = Memo::new(move |_| draft.faults(masks.picture().is_some()));
+    let find = Callback::new(move |field: &'static str| {
+        let found = faults.with(|faults| faults.iter().find(|fault| fault.field == field).cloned())?;
+        // What is still empty is no fault before somebody asks for a picture.
+        let early = found.rule == Rule::Required && !order.attempted.get();
+        (!early).then(|| i18n::fault(i18n, &found))
     });
+    let fault = move |field: &'static str| Signal::derive(move || find.run(field));
+    let model = Memo::new(move |_| models.chosen(&draft.model.get()));
+    let side = Signal::derive(move || model.with(|m| m.as_ref().map_or(128, |m| m.default_side)));
+    let brief = move || {
+        format!(
+            "{} · {} · {} × {}",
+            draft.steps.get(),
+            draft.guidance.get(),
+            draft.width.get(),
+            draft.height.get()
+        )
+    };
+    // A file dropped anywhere here tells how it was made.
+    let (pictures, connection) = (expect_context::<Pictures>(), expect_context::<Connection>());
+    let bring = move |file: web_sys::Blob| {
+        spawn_local(async move {
+            match connection.note(api::image::upload(&file, ImageKind::Upload).await) {
+                Ok(view) => {
+                    pictures.add(view.clone());
+                    brought.try_set(Some(view));
+                }
+                Err(refusal) => {
+                    order.failure.try_set(Some(refusal));
+                }
+            }
+        });
+    };
     // The first visit takes the size that the model was made for.
     Effect::new(move |_| {
         if let Some(model) = model.get()
@@ -60,35 +106,52 @@ pub fn Inspector(
                 event.prevent_default();
                 order.generate.run(());
             }
+            on:dragover=move |event| event.prevent_default()
+            on:drop=move |event| {
+                event.prevent_default();
+                if let Some(file) = event.data_transfer().and_then(|data| data.files()?.get(0)) {
+                    bring(file.into());
+                }
+            }
         >
             <div class="inspector-scroll">
                 <PromptField draft fault=fault("prompt") />
                 <div class="inspector-more" id="more-settings">
-                    <NegativeField draft fault=fault("negative_prompt") />
+                    <KindSwitch draft />
+                    {move || {
+                        brought
+                            .get()
+                            .map(|image| view! { <ImportedNotice image draft close=move |()| brought.set(None) /> })
+                    }}
+                    <Begin draft side brought fault=find />
                     <SeedField draft fault=fault("seed") />
-                    <Slider
-                        id="num_inference_steps"
-                        label=|i18n| t_string!(i18n, studio.steps)
-                        tip=|i18n| t_string!(i18n, studio.steps_tip)
-                        value=draft.steps
-                        range=STEPS
-                        fault=fault("num_inference_steps")
-                    />
-                    <Slider
-                        id="guidance_scale"
-                        label=|i18n| t_string!(i18n, studio.guidance)
-                        tip=|i18n| t_string!(i18n, studio.guidance_tip)
-                        value=draft.guidance
-                        range=GUIDANCE
-                        fault=fault("guidance_scale")
-                    />
-                    <SizeField
-                        draft
-                        side=Signal::derive(move || model.with(|m| m.as_ref().map_or(128, |m| m.default_side)))
-                        width_fault=fault("width")
-                        height_fault=fault("height")
-                    />
-                    <Choices draft />
+                    <Fold name="settings" title=|i18n| t_string!(i18n, studio.fine) brief=Signal::derive(brief)>
+                        <NegativeField draft fault=fault("negative_prompt") />
+                        <Slider
+                            id="num_inference_steps"
+                            label=|i18n| t_string!(i18n, studio.steps)
+                            tip=|i18n| t_string!(i18n, studio.steps_tip)
+                            value=draft.steps
+                            range=STEPS
+                            fault=fault("num_inference_steps")
+                        />
+                        <Slider
+                            id="guidance_scale"
+                            label=|i18n| t_string!(i18n, studio.guidance)
+                            tip=|i18n| t_string!(i18n, studio.guidance_tip)
+                            value=draft.guidance
+                            range=GUIDANCE
+                            fault=fault("guidance_scale")
+                        />
+                        <SizeField draft side width_fault=fault("width") height_fault=fault("height") />
+                        <Show when=move || draft.kind.get() == Kind::Mask>
+                            <MaskSettings draft fault=find />
+                        </Show>
+                        <Choices draft />
+                    </Fold>
+                    <Several draft fault=find />
+                    <LoraStack draft fault=find />
+                    <GridPanel draft order />
                 </div>
             </div>
             <div class="inspector-foot">
@@ -120,6 +183,10 @@ fn shortcut() -> &'static str {
 #[component]
 fn PromptField(draft: Draft, #[prop(into)] fault: Signal<Option<Words>>) -> impl IntoView {
     let i18n = use_i18n();
+    let models = expect_context::<Models>();
+    let model = Signal::derive(move || {
+        models.chosen(&draft.model.get()).map(|model| model.id.to_string()).unwrap_or_default()
+    });
     let label: Says = |i18n| t_string!(i18n, studio.prompt);
     view! {
         <div class="field">
@@ -138,6 +205,7 @@ fn PromptField(draft: Draft, #[prop(into)] fault: Signal<Option<Words>>) -> impl
                 on:input=move |event| draft.prompt.set(event_target_value(&event))
             ></textarea>
             <FaultLine id="prompt" fault />
+            <PromptCheck checked=Checked { prompt: draft.prompt, negative_prompt: draft.negative_prompt, model } />
         </div>
     }
 }

@@ -1,10 +1,15 @@
 //! The studio: describe a picture, watch it appear, change one thing, look again.
 
+mod begin;
 mod finished;
+mod grid;
+mod imported;
 mod inspector;
+mod loras;
 mod making;
 pub mod schedulers;
 mod seed;
+mod several;
 mod size;
 mod stage;
 
@@ -18,13 +23,14 @@ use chapan_api::id::{ImageId, JobId};
 
 use crate::{
     api::Failure,
-    components::film_strip::FilmStrip,
+    components::{film_strip::FilmStrip, mask_editor::MaskEditor},
     i18n::{t_string, use_i18n},
     state::{
         announce::Announcer,
         connection::Connection,
-        draft::{self, Draft},
+        draft::{self, Draft, Kind},
         jobs::Jobs,
+        mask::MaskDraft,
         pictures::Pictures,
     },
 };
@@ -36,6 +42,8 @@ use stage::Stage;
 pub enum Shown {
     /// Nothing has been made yet.
     Nothing,
+    /// The picture that the next one begins from.
+    Begin,
     /// A job, and its picture once it has one.
     Job(JobId),
     /// A picture.
@@ -66,6 +74,8 @@ pub fn StudioPage() -> impl IntoView {
         query.with(|query| match (query.get("image"), query.get("job")) {
             (Some(id), _) => Shown::Image(ImageId::new(id)),
             (None, Some(id)) => Shown::Job(JobId::new(id)),
+            // Whoever begins something new is not shown the last picture.
+            (None, None) if query.get("new").is_some() && jobs.active().is_empty() => Shown::Begin,
             (None, None) => jobs
                 .active()
                 .last()
@@ -76,11 +86,12 @@ pub fn StudioPage() -> impl IntoView {
                 .unwrap_or(Shown::Nothing),
         })
     });
+    let draft = expect_context::<Draft>();
     let order = order(jobs);
     keyboard(order, jobs, shown);
     Effect::new(move |_| document().set_title(&format!("{} · Chapan", t_string!(i18n, frame.studio))));
     let place = Memo::new(move |_| match shown.get() {
-        Shown::Nothing => String::new(),
+        Shown::Nothing | Shown::Begin => String::new(),
         Shown::Image(id) => format!("image={id}"),
         // A finished job is its picture.
         Shown::Job(id) => jobs
@@ -99,11 +110,23 @@ pub fn StudioPage() -> impl IntoView {
             </div>
             <Inspector order />
         </div>
+        {move || {
+            // Whoever comes from "paint a mask" finds the editor open.
+            draft
+                .picture
+                .get()
+                .filter(|_| draft.mask_open.get() && draft.kind.get() == Kind::Mask)
+                .map(|view| {
+                    let close = Callback::new(move |()| draft.mask_open.set(false));
+                    view! { <MaskEditor src=view.url size=(view.width, view.height) close /> }
+                })
+        }}
     }
 }
 
 fn order(jobs: Jobs) -> Order {
     let draft = expect_context::<Draft>();
+    let masks = expect_context::<MaskDraft>();
     let navigate = use_navigate();
     let sending = RwSignal::new(0);
     let failure = RwSignal::new(None);
@@ -118,18 +141,25 @@ fn order(jobs: Jobs) -> Order {
         if !draft.seed_fixed.get_untracked() {
             draft.seed.set(draft::roll().to_string());
         }
-        let faults = untrack(move || draft.faults());
+        let faults = untrack(move || draft.faults(masks.picture().is_some()));
         attempted.set(!faults.is_empty());
         if let Some(first) = faults.first() {
-            focus(&first.field);
+            show(&first.field);
             return;
         }
-        let request = untrack(move || draft.request());
+        let mut request = untrack(move || draft.request(None));
+        let masked = draft.kind.get_untracked() == Kind::Mask;
         let navigate = navigate.clone();
         sending.update(|count| *count += 1);
         failure.set(None);
         spawn_local(async move {
-            match jobs.submit(request).await {
+            let made = async {
+                if masked {
+                    request.mask_image = connection.note(masks.sent().await)?;
+                }
+                jobs.submit(request).await
+            };
+            match made.await {
                 Ok(job) => {
                     navigate(&format!("/studio?job={}", job.id), NavigateOptions::default());
                 }
@@ -141,11 +171,14 @@ fn order(jobs: Jobs) -> Order {
     Order { generate, sending, failure, attempted }
 }
 
-/// Puts the cursor where the fault is.
-fn focus(field: &str) {
+/// Puts the cursor where the fault is, unfolding what it lies in.
+fn show(field: &str) {
     use wasm_bindgen::JsCast;
     let element = document().get_element_by_id(field);
     if let Some(element) = element.and_then(|element| element.dyn_into::<web_sys::HtmlElement>().ok()) {
+        if let Ok(Some(fold)) = element.closest("details") {
+            let _ = fold.set_attribute("open", "");
+        }
         let _ = element.focus();
     }
 }

@@ -53,6 +53,7 @@ pub fn Stage(
         {move || match shown.get() {
             Shown::Job(id) => view! { <JobOnStage id order /> }.into_any(),
             Shown::Image(id) => view! { <ImageOnStage id /> }.into_any(),
+            Shown::Begin => view! { <Beginning /> }.into_any(),
             Shown::Nothing if waits() => {
                 view! { <div class="loading" role="status">{t_string!(i18n, frame.loading)}</div> }.into_any()
             }
@@ -137,12 +138,59 @@ fn JobStory(job: Job, order: Order) -> impl IntoView {
     let end = Memo::new(move |_| {
         state.with(|state| {
             let view = &state.view;
-            (view.status == JobStatus::Succeeded).then(|| view.image.clone()).flatten()
+            if view.status == JobStatus::Succeeded { view.images.clone() } else { Vec::new() }
         })
     });
-    move || match end.get() {
+    move || {
+        let ids = end.get();
+        match ids.first() {
+            Some(first) => view! {
+                <ImageOnStage id=first.clone() />
+                {(ids.len() > 1).then(|| view! { <Siblings ids /> })}
+            }
+            .into_any(),
+            None => view! { <Making job=job.clone() order /> }.into_any(),
+        }
+    }
+}
+
+/// The pictures that were drawn together.
+#[component]
+fn Siblings(ids: Vec<ImageId>) -> impl IntoView {
+    let i18n = use_i18n();
+    let pictures = expect_context::<Pictures>();
+    view! {
+        <ul class="siblings" aria-label=move || t_string!(i18n, studio.siblings)>
+            {ids
+                .into_iter()
+                .map(|id| {
+                    move || {
+                        pictures
+                            .find(&id)
+                            .map(|image| {
+                                let (src, about) = (image.url.clone(), image.prompt().to_owned());
+                                view! {
+                                    <li>
+                                        <a class="frame" href=format!("/studio?image={}", image.id) aria-label=about>
+                                            <img src=src alt="" />
+                                        </a>
+                                    </li>
+                                }
+                            })
+                    }
+                })
+                .collect_view()}
+        </ul>
+    }
+}
+
+/// The picture that the next one begins from, with its mask.
+#[component]
+fn Beginning() -> impl IntoView {
+    let draft = expect_context::<Draft>();
+    move || match draft.image.get() {
         Some(id) => view! { <ImageOnStage id /> }.into_any(),
-        None => view! { <Making job=job.clone() order /> }.into_any(),
+        None => view! { <Invitation /> }.into_any(),
     }
 }
 

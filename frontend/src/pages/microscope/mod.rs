@@ -1,0 +1,150 @@
+//! The diffusion microscope: a drawing with every step kept, to be looked at back and forth, alone or beside another.
+
+mod chart;
+mod form;
+mod parts;
+mod place;
+mod run;
+mod stage;
+mod timeline;
+
+use chapan_api::id::ImageId;
+use leptos::{prelude::*, task::spawn_local};
+use leptos_router::hooks::use_query_map;
+
+use crate::{
+    components::{empty::Empty, notice::ErrorNotice},
+    i18n::{self, t_string, use_i18n},
+    state::{draft::Draft, pictures::Pictures},
+    worker,
+};
+use form::{Form, Second};
+use parts::Parts;
+use place::Place;
+use run::{Run, Stand};
+use stage::RunOnStage;
+use timeline::Timeline;
+
+/// What the parts of the page share.
+#[derive(Clone, Copy)]
+pub struct Bench {
+    /// The settings of the first run.
+    pub draft: Draft,
+    /// How the second run differs.
+    pub second: RwSignal<Second>,
+    /// The seed of the second run, when it differs.
+    pub second_seed: RwSignal<String>,
+    /// The guidance of the second run, when it differs.
+    pub second_guidance: RwSignal<f64>,
+    /// Both runs; the second may be idle.
+    pub runs: [Run; 2],
+    /// The step that is looked at.
+    pub at: RwSignal<usize>,
+    /// The browser's own model.
+    pub place: Place,
+}
+
+impl Bench {
+    /// The greatest number of steps there are to look at.
+    pub fn steps(self) -> usize {
+        self.runs.iter().map(|run| run.steps.with(Vec::len)).max().unwrap_or(0)
+    }
+
+    /// How many steps there will be in all.
+    pub fn planned(self) -> usize {
+        let of = |run: &Run| run.steps.with(|steps| steps.first().map_or(0, |step| step.report.total));
+        self.runs.iter().map(of).max().unwrap_or(0)
+    }
+
+    /// Whether something is being drawn.
+    pub fn is_active(self) -> bool {
+        self.runs.iter().any(|run| run.is_active())
+    }
+}
+
+/// The page.
+#[component]
+pub fn MicroscopePage() -> impl IntoView {
+    let i18n = use_i18n();
+    let pictures = expect_context::<Pictures>();
+    let query = use_query_map();
+    let bench = Bench {
+        draft: Draft::copy(expect_context::<Draft>()),
+        second: RwSignal::new(Second::None),
+        second_seed: RwSignal::new(String::new()),
+        second_guidance: RwSignal::new(1.0),
+        runs: [Run::new(), Run::new()],
+        at: RwSignal::new(0),
+        place: Place::new(),
+    };
+    // A picture of the gallery brings its settings along.
+    Effect::new(move |_| {
+        let Some(id) = query.with(|query| query.get("image")).map(ImageId::new) else { return };
+        spawn_local(async move {
+            if let Ok(image) = pictures.fetch(&id).await
+                && let Some(record) = &image.record
+            {
+                bench.draft.take(record);
+            }
+        });
+    });
+    // What was to be drawn after a run that came to nothing is not drawn.
+    Effect::new(move |_| {
+        let [first, second] = bench.runs;
+        if first.stand.with(|stand| matches!(stand, Stand::Failed(_)))
+            && second.stand.with_untracked(|stand| *stand == Stand::Waiting)
+        {
+            second.clear();
+        }
+    });
+    on_cleanup(move || {
+        if untrack(move || bench.is_active()) {
+            worker::easel().stop();
+        }
+        bench.runs.iter().for_each(|run| run.clear());
+    });
+    Effect::new(move |_| document().set_title(&format!("{} · Chapan", t_string!(i18n, microscope.title))));
+    let something = Memo::new(move |_| bench.runs[0].stand.with(|stand| *stand != Stand::Idle));
+    let two = Memo::new(move |_| bench.runs[1].stand.with(|stand| *stand != Stand::Idle));
+    view! {
+        <div class="sheet sheet-wide">
+            <header class="sheet-head">
+                <h1>{move || t_string!(i18n, microscope.title)}</h1>
+                <p>{move || t_string!(i18n, microscope.about)}</p>
+            </header>
+            <Form bench />
+            {move || {
+                bench
+                    .runs
+                    .iter()
+                    .find_map(|run| match run.stand.get() {
+                        Stand::Failed(failure) => Some(failure),
+                        _ => None,
+                    })
+                    .map(|failure| view! { <ErrorNotice words=Signal::derive(move || i18n::failure(i18n, &failure)) /> })
+            }}
+            <Show
+                when=move || something.get()
+                fallback=|| {
+                    view! {
+                        <Empty
+                            title=|i18n| t_string!(i18n, microscope.empty)
+                            words=|i18n| t_string!(i18n, microscope.empty_hint)
+                        >
+                            ""
+                        </Empty>
+                    }
+                }
+            >
+                <Timeline bench />
+                <div class="scope-runs" class:scope-two=move || two.get()>
+                    <RunOnStage bench run=bench.runs[0] label=|i18n| t_string!(i18n, lesson.first) />
+                    <Show when=move || two.get()>
+                        <RunOnStage bench run=bench.runs[1] label=|i18n| t_string!(i18n, lesson.second) />
+                    </Show>
+                </div>
+                <Parts bench />
+            </Show>
+        </div>
+    }
+}

@@ -1,0 +1,144 @@
+//! From a picture, and under a mask: the kinds of generation beside text.
+
+use chapan_tests::client::Client;
+use chapan_tests::wait;
+use serde_json::{Value, json};
+
+use crate::visit::Visit;
+
+const FIRST: &str = "a smiling man, round face, thin mustache, orange chapan robe, steppe background";
+const OTHER: &str = "a smiling man, round face, full beard, blue shirt, yurt background";
+
+/// Red, green and blue of a picture of the server, row by row.
+fn pixels(visit: &Visit, id: &Value) -> Vec<[u8; 3]> {
+    let path = format!("/api/images/{}/file", id.as_str().expect("a picture has an id"));
+    let file = Client::new(&visit.server.address).file(&path).expect("the server answers");
+    let mut reader = png::Decoder::new(std::io::Cursor::new(file)).read_info().expect("it is a PNG");
+    let mut bytes = vec![0; reader.output_buffer_size().expect("it has a size")];
+    let frame = reader.next_frame(&mut bytes).expect("it is whole");
+    let channels = frame.color_type.samples();
+    bytes[..frame.buffer_size()]
+        .chunks_exact(channels)
+        .map(|pixel| if channels < 3 { [pixel[0]; 3] } else { [pixel[0], pixel[1], pixel[2]] })
+        .collect()
+}
+
+fn drawn(visit: &Visit, count: usize) -> Vec<Value> {
+    wait::until(&format!("{count} pictures; the page says: {}", visit.browser.text()), || {
+        let pictures = visit.pictures();
+        (pictures.len() == count).then_some(pictures)
+    })
+}
+
+#[test]
+fn a_picture_begins_from_a_picture() {
+    let visit = Visit::to("/studio");
+    let browser = &visit.browser;
+    visit.describe(FIRST, 8);
+    visit.generate();
+    visit.finished(FIRST, (128, 128));
+    browser.click("button", &visit.says("gallery.begin_from"));
+    browser.get("button", &visit.says("studio.other_picture"));
+    visit.describe(OTHER, 8);
+    browser.fill("spinbutton", &visit.says("studio.strength"), "0.5");
+    visit.settled();
+    visit.keep("studio-picture-1280-light");
+    visit.generate();
+    let pictures = drawn(&visit, 2);
+    assert_eq!(pictures[0]["record"]["strength"], 0.5);
+    assert_eq!(pictures[0]["record"]["image"]["id"], pictures[1]["id"]);
+    let same = pixels(&visit, &pictures[0]["id"]) == pixels(&visit, &pictures[1]["id"]);
+    assert!(!same, "half of the way was drawn anew");
+    visit.finished(OTHER, (128, 128));
+    // Without a picture there is nothing to begin from, and the page says so.
+    browser.click("button", &visit.says("studio.no_picture"));
+    visit.generate();
+    browser.see(&visit.says("errors.required"));
+    assert_eq!(visit.pictures().len(), 2);
+    visit.no_faults();
+}
+
+#[test]
+fn only_the_masked_area_is_painted_anew() {
+    let visit = Visit::to("/studio");
+    let browser = &visit.browser;
+    visit.describe(FIRST, 8);
+    visit.generate();
+    visit.finished(FIRST, (128, 128));
+    browser.click("button", &visit.says("studio.paint_mask"));
+    browser.get("dialog", &visit.says("mask.title"));
+    visit.settled();
+    let frame = wait::until("the fitted picture", || {
+        let frame = browser.script(
+            "const r = document.querySelector('[data-testid=mask]').getBoundingClientRect(); return [r.left, r.top, r.width];",
+            &json!([]),
+        );
+        let frame = [0, 1, 2].map(|side| frame[side].as_f64().unwrap_or_default());
+        (frame[2] > 200.0).then_some(frame)
+    });
+    browser.fill("spinbutton", &visit.says("mask.size"), "30");
+    let at = |x: f64, y: f64| (frame[0] + x * frame[2] / 128.0, frame[1] + y * frame[2] / 128.0);
+    browser.draw("mouse", &[at(52.0, 70.0), at(76.0, 70.0)], 1.0);
+    browser.click("button", &visit.says("mask.done"));
+    visit.describe(OTHER, 8);
+    browser.fill("spinbutton", &visit.says("studio.strength"), "0.9");
+    browser.click("checkbox", &visit.says("studio.only_masked"));
+    visit.settled();
+    visit.keep("studio-mask-1280-light");
+    visit.generate();
+    let pictures = drawn(&visit, 2);
+    let record = &pictures[0]["record"];
+    assert_eq!(record["padding_mask_crop"], 32);
+    let blur = record["mask_blur"].as_f64().expect("it has a soft edge");
+    let (after, before) = (pixels(&visit, &pictures[0]["id"]), pixels(&visit, &pictures[1]["id"]));
+    let mask = pixels(&visit, &record["mask_image"]["id"]);
+    assert_eq!((after.len(), mask.len()), (128 * 128, 128 * 128));
+    // Farther from the mask than its soft edge reaches, every pixel is the same.
+    let reach = (3.0 * blur).ceil() as i64 + 2;
+    let white: Vec<(i64, i64)> = places().filter(|(x, y)| mask[(y * 128 + x) as usize][0] > 0).collect();
+    let far = |x: i64, y: i64| white.iter().all(|(a, b)| (a - x).abs() > reach || (b - y).abs() > reach);
+    let outside: Vec<_> = places().filter(|(x, y)| far(*x, *y)).collect();
+    assert!(outside.len() > 4000, "there is an outside: {}", outside.len());
+    let at = |(x, y): &(i64, i64)| (y * 128 + x) as usize;
+    let changed = outside.iter().filter(|place| after[at(place)] != before[at(place)]).count();
+    assert_eq!(changed, 0, "of {} pixels outside the mask", outside.len());
+    let inside = white.iter().filter(|place| after[at(place)] != before[at(place)]).count();
+    assert!(inside * 2 > white.len(), "{inside} of {} pixels inside changed", white.len());
+    visit.no_faults();
+}
+
+fn places() -> impl Iterator<Item = (i64, i64)> {
+    (0..128).flat_map(|y| (0..128).map(move |x| (x, y)))
+}
+
+#[test]
+fn several_pictures_and_a_grid() {
+    let visit = Visit::to("/studio");
+    let browser = &visit.browser;
+    visit.describe(FIRST, 3);
+    browser.click("button", &visit.says("studio.several"));
+    browser.fill("spinbutton", &visit.says("studio.count"), "3");
+    browser.fill("textbox", &visit.says("studio.seed"), "40");
+    visit.generate();
+    let pictures = drawn(&visit, 3);
+    let mut seeds: Vec<u64> =
+        pictures.iter().filter_map(|picture| picture["record"]["seed"].as_u64()).collect();
+    seeds.sort_unstable();
+    assert_eq!(seeds, [40, 41, 42]);
+    browser.get("list", &visit.says("studio.siblings"));
+    browser.click("button", &visit.says("studio.grid"));
+    browser.fill("textbox", &visit.says("studio.grid_values"), "1-2");
+    browser.see(&visit.words.fill("studio.grid_count", &[("count", "2")]));
+    visit.keep("studio-grid-1280-light");
+    browser.click(
+        "button",
+        &format!(
+            "{} {}",
+            visit.says("studio.draw_grid"),
+            visit.words.fill("studio.grid_count", &[("count", "2")])
+        ),
+    );
+    let pictures = drawn(&visit, 6);
+    assert_eq!(pictures.iter().filter(|picture| picture["kind"] == "grid").count(), 1, "one labelled sheet");
+    visit.no_faults();
+}
