@@ -9,10 +9,8 @@ use leptos_router::{
 use crate::{
     components::{icon::icon, picture::Pixels, toast::ToastPlace},
     i18n::{self, LANGUAGES, Locale, t_string, use_i18n},
-    pages::{
-        compare::ComparePage, gallery::GalleryPage, lesson::LessonPage, microscope::MicroscopePage,
-        models::ModelsPage, not_found::NotFoundPage, studio::StudioPage,
-    },
+    pages::not_found::NotFoundPage,
+    parts,
     state::{
         announce::Announcer,
         connection::Connection,
@@ -42,6 +40,7 @@ pub fn App(
     let connection = Connection::provide();
     Models::provide(connection);
     Jobs::provide(connection, Pictures::provide(connection));
+    parts::provide();
     view! {
         <Router>
             <div class="app">
@@ -50,12 +49,12 @@ pub fn App(
                 <main class="main" id="main" tabindex="-1">
                     <Routes fallback=NotFoundPage>
                         <Route path=path!("/") view=|| view! { <Redirect path="/studio" /> } />
-                        <Route path=path!("/studio") view=StudioPage />
-                        <Route path=path!("/gallery/:image?") view=GalleryPage />
-                        <Route path=path!("/compare") view=ComparePage />
-                        <Route path=path!("/lesson/:step?") view=LessonPage />
-                        <Route path=path!("/microscope") view=MicroscopePage />
-                        <Route path=path!("/models") view=ModelsPage />
+                        <Route path=path!("/studio") view=|| parts::page(parts::STUDIO) />
+                        <Route path=path!("/gallery/:image?") view=|| parts::page(parts::GALLERY) />
+                        <Route path=path!("/compare") view=|| parts::page(parts::COMPARE) />
+                        <Route path=path!("/lesson/:step?") view=|| parts::page(parts::LESSON) />
+                        <Route path=path!("/microscope") view=|| parts::page(parts::MICROSCOPE) />
+                        <Route path=path!("/models") view=|| parts::page(parts::MODELS) />
                     </Routes>
                 </main>
             </div>

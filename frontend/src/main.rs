@@ -9,6 +9,7 @@ mod canvas;
 mod components;
 mod i18n;
 mod pages;
+mod parts;
 mod state;
 mod worker;
 

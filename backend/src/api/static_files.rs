@@ -59,11 +59,10 @@ async fn file(folder: &Path, request: Request) -> Response {
     response
 }
 
-/// Trunk puts 16 hexadecimal digits of a file's hash into its name.
+/// Sixteen hexadecimal digits of a hash stand in the name of a file or of its folder.
 fn is_hashed(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or_default();
     let is_hash = |part: &str| part.len() >= 16 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
-    name.split(['-', '_', '.']).any(is_hash)
+    path.split(['/', '-', '_', '.']).any(is_hash)
 }
 
 async fn page(file: &Path) -> Response {
@@ -124,6 +123,7 @@ mod tests {
     fn hashed_names_are_told_from_plain_ones() {
         assert!(is_hashed("/chapan-web-0123456789abcdef_bg.wasm"));
         assert!(is_hashed("/chapan-web-0123456789abcdef.js"));
+        assert!(is_hashed("/program-0123456789abcdef/split_gallery.wasm"));
         assert!(!is_hashed("/index.html"));
         assert!(!is_hashed("/fonts/golos-text-cyrillic.woff2"));
     }

@@ -127,6 +127,7 @@ pub struct JobView {
 /// What happened to a job. `seq` grows by one with each event of the job.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(try_from = "FlatEvent")]
 pub struct JobEvent {
     /// Sequence number; also the id of the server-sent event.
     pub seq: u64,
@@ -136,7 +137,7 @@ pub struct JobEvent {
 }
 
 /// The change that an event reports.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum JobChange {
@@ -188,6 +189,49 @@ pub enum JobChange {
     },
     /// Events were lost on the way; a snapshot follows.
     Gap,
+}
+
+/// An event as it is read: one level of fields. What serde makes of a flattened, tagged enum would bring the code that
+/// reads a job into the browser twice.
+#[derive(Deserialize)]
+struct FlatEvent {
+    seq: u64,
+    event: String,
+    job: Option<Box<JobView>>,
+    position: Option<u32>,
+    attempt: Option<u32>,
+    at_ms: Option<i64>,
+    progress: Option<JobProgress>,
+    images: Option<Vec<ImageId>>,
+    error: Option<ErrorBody>,
+}
+
+impl TryFrom<FlatEvent> for JobEvent {
+    type Error = String;
+
+    fn try_from(flat: FlatEvent) -> Result<Self, String> {
+        let FlatEvent { seq, event, job, position, attempt, at_ms, progress, images, error } = flat;
+        let lacks = |name: &str| format!("the event `{event}` comes without `{name}`");
+        let at_ms = at_ms.ok_or_else(|| lacks("at_ms"));
+        let position = position.ok_or_else(|| lacks("position"));
+        let change = match event.as_str() {
+            "snapshot" => JobChange::Snapshot { job: job.ok_or_else(|| lacks("job"))? },
+            "moved" => JobChange::Moved { position: position? },
+            "started" => {
+                JobChange::Started { attempt: attempt.ok_or_else(|| lacks("attempt"))?, at_ms: at_ms? }
+            }
+            "progressed" => JobChange::Progressed { progress: progress.ok_or_else(|| lacks("progress"))? },
+            "requeued" => JobChange::Requeued { position: position? },
+            "finished" => {
+                JobChange::Finished { images: images.ok_or_else(|| lacks("images"))?, at_ms: at_ms? }
+            }
+            "failed" => JobChange::Failed { error: error.ok_or_else(|| lacks("error"))?, at_ms: at_ms? },
+            "cancelled" => JobChange::Cancelled { at_ms: at_ms? },
+            "gap" => JobChange::Gap,
+            other => return Err(format!("there is no event `{other}`")),
+        };
+        Ok(Self { seq, change })
+    }
 }
 
 /// A job's state as a reader of its events knows it.
@@ -295,6 +339,7 @@ impl JobView {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorCode;
 
     fn queued() -> JobState {
         JobState::new(JobView {
@@ -326,6 +371,29 @@ mod tests {
         JobChange::Progressed {
             progress: JobProgress { phase: JobPhase::Denoising, step, total_steps: 4, preview },
         }
+    }
+
+    #[test]
+    fn every_event_survives_json() {
+        let error = ErrorBody::new(ErrorCode::Internal, "fact");
+        let changes = [
+            JobChange::Snapshot { job: Box::new(queued().view) },
+            JobChange::Moved { position: 3 },
+            JobChange::Started { attempt: 1, at_ms: 5 },
+            step(1, Some("data:a")),
+            JobChange::Requeued { position: 0 },
+            JobChange::Finished { images: vec![ImageId::new("i")], at_ms: 9 },
+            JobChange::Failed { error, at_ms: 9 },
+            JobChange::Cancelled { at_ms: 10 },
+            JobChange::Gap,
+        ];
+        for change in changes {
+            let event = event(7, change);
+            let json = serde_json::to_string(&event).unwrap();
+            assert_eq!(serde_json::from_str::<JobEvent>(&json).unwrap(), event);
+        }
+        let lacking = serde_json::from_str::<JobEvent>(r#"{"seq":1,"event":"moved"}"#);
+        assert_eq!(lacking.unwrap_err().to_string(), "the event `moved` comes without `position`");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What the picture begins from: nothing, a picture, or a picture with a mask; and how much of it may change.
+//! The picture that is begun from, with or without a mask, and how much of it may change.
 
 use chapan_api::{generation::limits, image::ImageView};
 use leptos::{prelude::*, task::spawn_local};
@@ -8,7 +8,6 @@ use crate::{
         check::Check,
         icon::icon,
         picture_input::PictureInput,
-        segments::{Segment, Segments},
         slider::{FaultLine, Range, Slider},
     },
     i18n::{Words, t_string, use_i18n},
@@ -21,27 +20,6 @@ use crate::{
 const STRENGTH: Range = Range { min: 0.0, max: 1.0, step: 0.05, reset: limits::DEFAULT_STRENGTH };
 const BLUR: Range = Range { min: 0.0, max: 32.0, step: 1.0, reset: limits::DEFAULT_MASK_BLUR };
 const PADDING: Range = Range { min: 0.0, max: 128.0, step: 8.0, reset: 32.0 };
-
-/// The switch between the kinds.
-#[component]
-pub fn KindSwitch(
-    /// The draft.
-    draft: Draft,
-) -> impl IntoView {
-    view! {
-        <Segments
-            name="kind"
-            label=|i18n| t_string!(i18n, studio.kind)
-            segments=vec![
-                Segment { icon: None, key: None, label: |i18n| t_string!(i18n, studio.kind_text) },
-                Segment { icon: None, key: None, label: |i18n| t_string!(i18n, studio.kind_picture) },
-                Segment { icon: None, key: None, label: |i18n| t_string!(i18n, studio.kind_mask) },
-            ]
-            value=Signal::derive(move || draft.kind.get() as usize)
-            choose=move |place: usize| draft.kind.set(Kind::ALL[place])
-        />
-    }
-}
 
 /// The picture, its strength, and its mask.
 #[component]
@@ -71,7 +49,6 @@ pub fn Begin(
     };
     let over = Signal::derive(move || (draft.kind.get() == Kind::Mask).then(|| masks.picture()).flatten());
     view! {
-        <Show when=move || draft.kind.get() != Kind::Text>
             <PictureInput
                 id="image"
                 label=|i18n| t_string!(i18n, studio.image)
@@ -93,7 +70,6 @@ pub fn Begin(
                 range=STRENGTH
                 fault=of("strength")
             />
-        </Show>
     }
 }
 

@@ -3,15 +3,15 @@
 use chapan_api::image::ImageView;
 use leptos::prelude::*;
 
-use super::schedulers;
+use super::{later, schedulers};
 use crate::{
     components::{
-        actions::PictureActions,
         copy_button::CopyButton,
         picture::{Mat, PixelToggle},
         record::OpenInGallery,
     },
     i18n::{t_string, use_i18n},
+    parts,
 };
 
 /// A picture on the stage.
@@ -67,7 +67,7 @@ pub fn Finished(
                 <div class="caption-actions">
                     <PixelToggle />
                     <OpenInGallery place=format!("/gallery/{}", image.id) />
-                    <PictureActions image />
+                    {parts::in_time(move || later::actions(image.clone()))}
                 </div>
             </div>
         </div>

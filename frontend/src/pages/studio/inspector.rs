@@ -7,28 +7,19 @@ use chapan_api::{
 };
 use leptos::{prelude::*, task::spawn_local};
 
-use super::{
-    Order,
-    begin::{Begin, KindSwitch, MaskSettings},
-    grid::GridPanel,
-    imported::ImportedNotice,
-    loras::LoraStack,
-    schedulers,
-    seed::SeedField,
-    several::Several,
-    size::SizeField,
-};
+use super::{Order, kind::KindSwitch, later, schedulers, seed::SeedField, size::SizeField};
 use crate::{
     api,
     components::{
         fold::Fold,
         icon::icon_of,
-        prompt_check::{Checked, PromptCheck},
+        prompt_check::Checked,
         select::Select,
         slider::{FaultLine, Range, Slider},
         tip::Tip,
     },
     i18n::{self, Says, Words, t_string, use_i18n},
+    parts,
     state::{
         connection::Connection,
         draft::{Draft, Kind},
@@ -121,9 +112,14 @@ pub fn Inspector(
                     {move || {
                         brought
                             .get()
-                            .map(|image| view! { <ImportedNotice image draft close=move |()| brought.set(None) /> })
+                            .map(|image| {
+                                let close = Callback::new(move |()| brought.set(None));
+                                parts::piece(move || later::imported(image.clone(), draft, close))
+                            })
                     }}
-                    <Begin draft side brought fault=find />
+                    <Show when=move || draft.kind.get() != Kind::Text>
+                        {parts::piece(move || later::begin(draft, side, brought, find))}
+                    </Show>
                     <SeedField draft fault=fault("seed") />
                     <Fold name="settings" title=|i18n| t_string!(i18n, studio.fine) brief=Signal::derive(brief)>
                         <NegativeField draft fault=fault("negative_prompt") />
@@ -145,13 +141,11 @@ pub fn Inspector(
                         />
                         <SizeField draft side width_fault=fault("width") height_fault=fault("height") />
                         <Show when=move || draft.kind.get() == Kind::Mask>
-                            <MaskSettings draft fault=find />
+                            {parts::piece(move || later::mask_settings(draft, find))}
                         </Show>
                         <Choices draft />
                     </Fold>
-                    <Several draft fault=find />
-                    <LoraStack draft fault=find />
-                    <GridPanel draft order />
+                    {parts::in_time(move || later::more(draft, order, find))}
                 </div>
             </div>
             <div class="inspector-foot">
@@ -187,6 +181,7 @@ fn PromptField(draft: Draft, #[prop(into)] fault: Signal<Option<Words>>) -> impl
     let model = Signal::derive(move || {
         models.chosen(&draft.model.get()).map(|model| model.id.to_string()).unwrap_or_default()
     });
+    let checked = Checked { prompt: draft.prompt, negative_prompt: draft.negative_prompt, model };
     let label: Says = |i18n| t_string!(i18n, studio.prompt);
     view! {
         <div class="field">
@@ -205,7 +200,7 @@ fn PromptField(draft: Draft, #[prop(into)] fault: Signal<Option<Words>>) -> impl
                 on:input=move |event| draft.prompt.set(event_target_value(&event))
             ></textarea>
             <FaultLine id="prompt" fault />
-            <PromptCheck checked=Checked { prompt: draft.prompt, negative_prompt: draft.negative_prompt, model } />
+            {parts::in_time(move || later::prompt_check(checked))}
         </div>
     }
 }

@@ -5,6 +5,8 @@ mod finished;
 mod grid;
 mod imported;
 mod inspector;
+mod kind;
+mod later;
 mod loras;
 mod making;
 pub mod schedulers;
@@ -23,8 +25,9 @@ use chapan_api::id::{ImageId, JobId};
 
 use crate::{
     api::Failure,
-    components::{film_strip::FilmStrip, mask_editor::MaskEditor},
+    components::film_strip::FilmStrip,
     i18n::{t_string, use_i18n},
+    parts,
     state::{
         announce::Announcer,
         connection::Connection,
@@ -118,7 +121,7 @@ pub fn StudioPage() -> impl IntoView {
                 .filter(|_| draft.mask_open.get() && draft.kind.get() == Kind::Mask)
                 .map(|view| {
                     let close = Callback::new(move |()| draft.mask_open.set(false));
-                    view! { <MaskEditor src=view.url size=(view.width, view.height) close /> }
+                    parts::piece(move || later::mask_editor(view.url.clone(), (view.width, view.height), close))
                 })
         }}
     }

@@ -1,10 +1,18 @@
-// Puts the icons into the page, then starts the WebAssembly module that the build named on this script's own tag.
+// Puts the icons into the page, then starts the program in the folder that the build named on this script's own tag.
 // A function that makes a vector: a browser that does not take it does not take the program either.
 const VECTOR = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11];
 document.getElementById("old-browser").hidden = WebAssembly.validate(new Uint8Array(VECTOR));
 
-const own = document.querySelector("script[data-wasm]");
-const module = import(own.dataset.js);
+const { program: folder, parts } = document.querySelector("script[data-program]").dataset;
+const module = import(`${folder}/chapan-web.js`);
+const program = fetch(`${folder}/chapan-web_bg.wasm`);
+// What the page of this address needs besides is on its way before the program asks.
+const room = location.pathname.split("/")[1] || "studio";
+for (const [part, ...files] of parts.split(",").map((line) => line.split(" "))) {
+  if (part === room) {
+    files.forEach((file) => fetch(`${folder}/${file}`).catch(() => {}));
+  }
+}
 
 async function icons() {
   const answer = await fetch("/icons.svg");
@@ -17,4 +25,4 @@ async function icons() {
 
 // A page without icons is still a page: their loss does not keep it from starting.
 await Promise.all([icons().catch(() => {}), module]);
-await (await module).default({ module_or_path: own.dataset.wasm });
+await (await module).default({ module_or_path: program });
