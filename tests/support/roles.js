@@ -32,7 +32,9 @@ function visible(element) {
   if (element.closest("[aria-hidden=true], [inert]")) return false;
   const style = getComputedStyle(element);
   if (style.visibility === "hidden" || style.display === "none") return false;
-  return element.getClientRects().length > 0 || element.localName === "option";
+  // What lies in a closed `details` has rectangles, yet nobody sees it.
+  const shown = element.getClientRects().length > 0 && element.checkVisibility({ contentVisibilityAuto: true });
+  return shown || element.localName === "option";
 }
 function text(node) {
   if (node.nodeType === Node.TEXT_NODE) return node.data;

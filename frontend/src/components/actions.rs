@@ -143,7 +143,7 @@ fn EnlargeMenu(image: ImageView) -> impl IntoView {
     let enlarge = Callback::new(move |scale: u32| {
         let navigate = navigate.clone();
         spawn_local(async move {
-            let request = CreateUpscale { image: id.get_value(), scale, model: None };
+            let request = CreateUpscale { image: id.get_value(), scale: scale.into(), model: None };
             match jobs.submit_upscale(&request).await {
                 Ok(job) => navigate(&format!("/studio?job={}", job.id), NavigateOptions::default()),
                 Err(failure) => toasts.warn(untrack(|| i18n::failure(i18n, &failure)).fact),
@@ -158,7 +158,7 @@ fn EnlargeMenu(image: ImageView) -> impl IntoView {
                 } else {
                     [2, 4]
                         .map(|scale| {
-                            let request = CreateUpscale { image: id.get_value(), scale, model: None };
+                            let request = CreateUpscale { image: id.get_value(), scale: scale.into(), model: None };
                             let fits = request.validate_size(width, height).is_ok();
                             view! {
                                 <button

@@ -30,6 +30,7 @@ pub fn Record(
     let seconds = format!("{:.1}", image.duration_ms as f64 / 1000.0);
     let made = image.created_at_ms as f64;
     let size = format!("{} × {}", image.width, image.height);
+    let scale = image.enlargement.as_ref().map(|enlargement| enlargement.scale);
     let Some(record) = image.record else {
         return view! {
             <dl class="record-rows">
@@ -69,7 +70,8 @@ pub fn Record(
         (mask_blur, with.mask_blur),
         (padding, with.padding_mask_crop.map(f64::from)),
         (variation, with.variation_strength),
-        (enlarged, with.scale.map(f64::from)),
+        (hires, with.hires.as_ref().map(|hires| hires.request.scale)),
+        (enlarged, scale),
     ] {
         rows.extend(value.map(|value| row(name, value.to_string())));
     }
@@ -150,6 +152,10 @@ fn padding(i18n: Language) -> &'static str {
 
 fn variation(i18n: Language) -> &'static str {
     t_string!(i18n, studio.variation)
+}
+
+fn hires(i18n: Language) -> &'static str {
+    t_string!(i18n, studio.hires)
 }
 
 fn enlarged(i18n: Language) -> &'static str {

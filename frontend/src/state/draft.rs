@@ -1,7 +1,7 @@
 //! What the student is about to ask for. Kept in the browser, so that a reload loses no word.
 
 use chapan_api::{
-    generation::{CreateGeneration, MaskedContent, UseLora, limits},
+    generation::{CreateGeneration, Hires, MaskedContent, UseLora, limits},
     id::{ImageId, ModelId},
     image::{ImageRecord, ImageView},
     metadata::ImportedParameters,
@@ -95,6 +95,12 @@ pub struct Draft {
     pub variation: RwSignal<f64>,
     /// Whether weights are read in the prompts.
     pub weighting: RwSignal<bool>,
+    /// Whether the picture is enlarged and drawn over.
+    pub hires: RwSignal<bool>,
+    /// How much larger.
+    pub hires_scale: RwSignal<f64>,
+    /// How far from the enlarged picture.
+    pub hires_strength: RwSignal<f64>,
     /// Whether the mask editor is open.
     pub mask_open: RwSignal<bool>,
     /// Whether anything was kept from an earlier visit.
@@ -161,6 +167,9 @@ impl Draft {
             variation_seed: RwSignal::default(),
             variation: RwSignal::default(),
             weighting: RwSignal::default(),
+            hires: RwSignal::default(),
+            hires_scale: RwSignal::default(),
+            hires_strength: RwSignal::default(),
             mask_open: RwSignal::default(),
             was_kept: StoredValue::new(true),
         };
@@ -197,6 +206,10 @@ impl Draft {
         self.variation.set(request.variation_strength.unwrap_or(0.0));
         self.variation_seed.set(request.variation_seed.map(|seed| seed.to_string()).unwrap_or_default());
         self.weighting.set(request.prompt_weighting);
+        self.hires.set(request.hires.is_some());
+        let hires = request.hires.clone().unwrap_or_default();
+        self.hires_scale.set(hires.scale);
+        self.hires_strength.set(hires.strength);
     }
 
     /// Takes over how a picture was made, its seed fixed. A mask stays as it is painted here.
@@ -276,6 +289,11 @@ impl Draft {
             variation_seed: text(self.variation_seed).and_then(|seed| seed.parse().ok()),
             variation_strength: (turned != 0.0).then_some(turned),
             prompt_weighting: self.weighting.get(),
+            hires: self.hires.get().then(|| Hires {
+                scale: self.hires_scale.get(),
+                strength: self.hires_strength.get(),
+                ..Hires::default()
+            }),
         }
     }
 
@@ -288,6 +306,7 @@ impl Draft {
         }
         if kind == Kind::Mask {
             request.mask_image = mask;
+            request.hires = None;
         } else {
             (request.mask_blur, request.padding_mask_crop, request.masked_content) = (None, None, None);
         }

@@ -189,7 +189,10 @@ pub fn Experiment(
     let go_on = Callback::new(move |()| {
         let (Some(image), Some(first)) = (drawn.get_untracked(), ids[0].get_untracked()) else { return };
         if let Second::Larger(scale) = way {
-            submit.run(Work::Enlarge(first, CreateUpscale { image: image.id, scale, model: None }));
+            submit.run(Work::Enlarge(
+                first,
+                CreateUpscale { image: image.id, scale: scale.into(), model: None },
+            ));
             return;
         }
         second.image.set(Some(image.id));

@@ -23,7 +23,7 @@ pub fn Finished(
     let i18n = use_i18n();
     let seconds = format!("{:.1}", image.duration_ms as f64 / 1000.0);
     let prompt = image.prompt().to_owned();
-    let record = image.record.clone().filter(|record| record.ingredients.scale.is_none());
+    let record = image.record.clone().filter(|_| image.enlargement.is_none());
     let facts = match &record {
         Some(record) => format!(
             "{} · {} · {} × {}",

@@ -9,6 +9,7 @@ use super::{
     Order,
     begin::{Begin, MaskSettings},
     grid::GridPanel,
+    hires::HiresPanel,
     imported::ImportedNotice,
     loras::LoraStack,
     several::Several,
@@ -45,6 +46,7 @@ pub fn more(draft: Draft, order: Order, fault: Faults) -> Piece {
     Ok(view! {
         <Several draft fault />
         <LoraStack draft fault />
+        <HiresPanel draft fault />
         <GridPanel draft order />
     }
     .into_any())

@@ -3,6 +3,7 @@
 mod begin;
 mod finished;
 mod grid;
+mod hires;
 mod imported;
 mod inspector;
 mod kind;
