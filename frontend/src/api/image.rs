@@ -3,6 +3,7 @@
 use chapan_api::{
     id::ImageId,
     image::{ChangeImages, ChangedImages, ImageKind, ImageView},
+    job::JobView,
     page::Page,
     reproduction::ReproductionView,
 };
@@ -45,7 +46,8 @@ pub fn archive(images: &[ImageId]) -> String {
 
 /// Makes a picture again, to see whether the same comes out.
 pub async fn reproduce(id: &ImageId) -> Result<ReproductionView, Failure> {
-    client::post(&format!("/api/images/{id}/reproduce"), &()).await
+    let job: JobView = client::post(&format!("/api/images/{id}/reproduce"), &()).await?;
+    Ok(ReproductionView { image: id.clone(), job, verdict: None })
 }
 
 /// How far that is, and what came out.

@@ -1,7 +1,7 @@
 //! Two pictures, pixel by pixel: how many differ, how much structure they share, and where the differences are.
 
 use chapan_metrics::ssim::{Size, Window, ssim};
-use chapan_metrics::{psnr, ssim_rgb8};
+use chapan_metrics::{histogram_distance, psnr, ssim_rgb8};
 
 use crate::messages::{Comparison, Reason, Refusal};
 use crate::png::Pixels;
@@ -30,6 +30,7 @@ pub fn measure(
         ssim: ssim_rgb8(&first.rgb, &second.rgb, width, height).map_err(refuse)?,
         ssim_gaussian: ssim(&a, &b, size, 255.0, Window::Gaussian11).ok(),
         psnr: Some(psnr(&a, &b, 255.0).map_err(refuse)?).filter(|ratio| ratio.is_finite()),
+        histogram: histogram_distance(&first.rgb, &second.rgb).map_err(refuse)?,
         took_ms: 0.0,
     };
     Ok((comparison, map(&first.rgb, &second.rgb, palette)))
@@ -69,13 +70,13 @@ mod tests {
     fn a_picture_is_identical_to_itself_and_one_pixel_is_enough_to_differ() {
         let first = picture(16, |i| (i * 7) as u8);
         let (same, map) = measure(&first, &first, &GREY).unwrap();
-        assert!(same.is_identical() && same.ssim == 1.0 && same.psnr.is_none());
+        assert!(same.is_identical() && same.ssim == 1.0 && same.psnr.is_none() && same.histogram < 1e-7);
         assert!(map.chunks_exact(4).all(|pixel| pixel == [0, 0, 0, 255]));
         let mut second = first.clone();
         second.rgb[3] ^= 255;
         let (other, map) = measure(&first, &second, &GREY).unwrap();
         assert_eq!((other.pixels(), other.differing), (256, 1));
-        assert!(other.ssim < 1.0 && other.ssim_gaussian.is_some() && other.psnr.is_some());
+        assert!(other.ssim < 1.0 && other.ssim_gaussian.is_some() && other.psnr.is_some() && other.histogram > 0.0);
         let apart = first.rgb[3].abs_diff(second.rgb[3]);
         let shade = ((f32::from(apart) / 255.0).sqrt() * 255.0).round() as u8;
         assert_eq!(map[4..8], [shade, shade, shade, 255]);

@@ -162,6 +162,8 @@ pub struct Comparison {
     pub ssim_gaussian: Option<f64>,
     /// Peak signal-to-noise ratio in decibels; absent (infinite) for identical pictures.
     pub psnr: Option<f64>,
+    /// Hellinger distance of the two colour histograms, 0 to 1, wherever the colours are.
+    pub histogram: f64,
     /// Time that the measuring took.
     pub took_ms: f64,
 }

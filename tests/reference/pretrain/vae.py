@@ -113,6 +113,8 @@ def main():
     elif state is None:
         kernel, bias = principal(train)
     else:
+        # Of these the polish learns the decoder only; the encoder must be the one that made the latents.
+        vae.load_state_dict(state["vae"])
         kernel, bias = state["kernel"], state["bias"]
     vae = vae.to(torch.bfloat16).to(memory_format=torch.channels_last).train()
     parts = (vae.decoder, vae.post_quant_conv) if options.polish else (vae,)

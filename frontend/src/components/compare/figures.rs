@@ -68,6 +68,11 @@ pub fn Figures(
                 })}
             {figure(|i18n| t_string!(i18n, compare.psnr), psnr, psnr_meaning)}
             {figure(
+                |i18n| t_string!(i18n, compare.histogram),
+                Signal::stored(format!("{:.3}", found.histogram)),
+                |i18n| t_string!(i18n, compare.histogram_meaning),
+            )}
+            {figure(
                 |i18n| t_string!(i18n, compare.differing),
                 Signal::stored(format!("{share:.1} %")),
                 |i18n| t_string!(i18n, compare.differing_meaning),

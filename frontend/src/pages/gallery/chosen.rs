@@ -7,6 +7,7 @@ use chapan_api::{
     image::ImageChange,
 };
 use leptos::{prelude::*, task::spawn_local};
+use leptos_router::components::A;
 
 use super::{
     filter::{Shelf, tell},
@@ -76,6 +77,11 @@ pub fn ChosenBar() -> impl IntoView {
             }
         });
     };
+    let compare = move || {
+        let ids = chosen.ids();
+        let part = |place: usize| ids.get(place).map(ToString::to_string).unwrap_or_default();
+        format!("/compare?first={}&second={}", part(0), part(1))
+    };
     let all = move |_| {
         let ids =
             pictures.items().with_untracked(|items| items.iter().map(|image| image.id.to_string()).collect());
@@ -121,6 +127,12 @@ pub fn ChosenBar() -> impl IntoView {
                                 {icon("download")}
                                 "ZIP"
                             </a>
+                            <Show when=move || count() == 2>
+                                <A href=compare attr:class="btn">
+                                    {icon("halves")}
+                                    {move || t_string!(i18n, compare.title)}
+                                </A>
+                            </Show>
                             <button
                                 type="button"
                                 class="btn"
