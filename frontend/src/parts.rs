@@ -4,6 +4,8 @@
 //! seen at first sight. Once the first page stands the rooms are fetched too: from then on the server may go. More parts
 //! would not be lighter: what several of them use makes a file for each set of users.
 
+#![expect(clippy::unnecessary_wraps, reason = "a load that fails becomes the error of these results")]
+
 use std::{future::Future, pin::Pin, time::Duration};
 
 use leptos::{prelude::*, reactive::computed::ScopedFuture, task::spawn_local};

@@ -23,6 +23,7 @@ fn a_prompt_is_counted_read_and_mended() {
     // From here on nobody needs the server.
     visit.server.kill();
     visit.browser.click("button", &visit.says("prompt.to_negative"));
+    visit.unfold("studio.fine", "textbox", "studio.negative_prompt");
     assert_eq!(visit.browser.value("textbox", &visit.says("studio.negative_prompt")), "hat");
     visit.browser.click("button", &visit.says("prompt.tidy"));
     let value = || visit.browser.value("textbox", &visit.says("studio.prompt"));

@@ -17,7 +17,7 @@ pub fn Check(
 ) -> impl IntoView {
     let i18n = use_i18n();
     view! {
-        <div class="field check">
+        <div class="field tick">
             <label>
                 <input
                     type="checkbox"

@@ -120,8 +120,9 @@ pub fn FaultLine(
     #[prop(into)]
     fault: Signal<Option<Words>>,
 ) -> impl IntoView {
+    let id = id + "-fault";
     view! {
-        <p class="fault" id=format!("{id}-fault") role="alert">
+        <p class="fault" id=id role="alert">
             {move || {
                 fault
                     .get()

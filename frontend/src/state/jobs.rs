@@ -245,9 +245,10 @@ impl Jobs {
 
     /// Adds a finished job's pictures to the pictures.
     fn bring(self, images: &[ImageId]) {
-        for image in images.iter().cloned() {
+        for image in images {
+            let id = image.clone();
             spawn_local(async move {
-                if let Ok(image) = self.pictures.fetch(&image).await
+                if let Ok(image) = self.pictures.fetch(&id).await
                     && image.deleted_at_ms.is_none()
                 {
                     self.pictures.add(image);

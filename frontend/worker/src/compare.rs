@@ -76,7 +76,12 @@ mod tests {
         second.rgb[3] ^= 255;
         let (other, map) = measure(&first, &second, &GREY).unwrap();
         assert_eq!((other.pixels(), other.differing), (256, 1));
-        assert!(other.ssim < 1.0 && other.ssim_gaussian.is_some() && other.psnr.is_some() && other.histogram > 0.0);
+        assert!(
+            other.ssim < 1.0
+                && other.ssim_gaussian.is_some()
+                && other.psnr.is_some()
+                && other.histogram > 0.0
+        );
         let apart = first.rgb[3].abs_diff(second.rgb[3]);
         let shade = ((f32::from(apart) / 255.0).sqrt() * 255.0).round() as u8;
         assert_eq!(map[4..8], [shade, shade, shade, 255]);

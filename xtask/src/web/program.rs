@@ -38,8 +38,9 @@ pub fn build(project: &Project, toolchain: &WasmToolchain, dist: &Path) -> Resul
     let parts = split(&whole, &main, &fresh)?;
     bind(project, &main, &fresh)?;
     let list = fresh.join(PARTS);
-    let lines: String = parts.iter().map(|(part, files)| format!("{part}: {}\n", files.join(" "))).collect();
-    fs::write(&list, lines).map_err(at(&list))?;
+    let lines: Vec<String> =
+        parts.iter().map(|(part, files)| format!("{part}: {}", files.join(" "))).collect();
+    fs::write(&list, lines.join("\n")).map_err(at(&list))?;
     let folder = format!("{FOLDER}{:016x}", hash(&fresh)?);
     let named = dist.join(&folder);
     fs::rename(&fresh, &named).map_err(at(&named))?;

@@ -16,7 +16,7 @@ use leptos_router::{
     hooks::{use_navigate, use_query_map},
 };
 
-use super::{fitting, knobs::Knob, verdict::Verdict};
+use super::{fitting, knobs::knob, verdict::Verdict};
 use crate::{
     api::Failure,
     components::{
@@ -220,17 +220,11 @@ pub fn Experiment(
             told(faults.into_iter().find(|fault| fault.field == field))
         })
     };
-    let knob = move |name: &str| {
-        let fault = fault_of(name.to_owned());
-        view! { <Knob name=name.to_owned() draft=first id=format!("knob-{name}") fault /> }.into_any()
+    let own_knob = move |name: &str, which: Option<Says>| {
+        knob(name, first, format!("knob-{name}"), which, fault_of(name.to_owned()))
     };
     let other = move |name: &str, which: Option<Says>| {
-        let fault = fault_of_other(name.to_owned());
-        let (name, id) = (name.to_owned(), format!("knob-{name}-2"));
-        match which {
-            Some(which) => view! { <Knob name draft=second id which fault /> }.into_any(),
-            None => view! { <Knob name draft=second id fault /> }.into_any(),
-        }
+        knob(name, second, format!("knob-{name}-2"), which, fault_of_other(name.to_owned()))
     };
     let own = field.clone();
     let shared: Vec<AnyView> = step
@@ -239,7 +233,7 @@ pub fn Experiment(
         .filter(|name| {
             Some(*name) != field.as_ref() && !["strength", "mask", "loras"].contains(&name.as_str())
         })
-        .map(|name| knob(name))
+        .map(|name| own_knob(name, None))
         .collect();
     let two: Vec<AnyView> = own
         .iter()
@@ -247,14 +241,9 @@ pub fn Experiment(
             if name == "loras" {
                 return vec![other(name, None)];
             }
-            let fault = fault_of(name.clone());
-            let (draft, id) = (first, format!("knob-{name}"));
             let which: [Says; 2] =
                 [|i18n| t_string!(i18n, lesson.first), |i18n| t_string!(i18n, lesson.second)];
-            vec![
-                view! { <Knob name=name.clone() draft id which=which[0] fault /> }.into_any(),
-                other(name, Some(which[1])),
-            ]
+            vec![own_knob(name, Some(which[0])), other(name, Some(which[1]))]
         })
         .collect();
     let then: Vec<AnyView> = match way {

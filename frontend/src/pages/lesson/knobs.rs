@@ -8,24 +8,17 @@ use crate::{
     state::draft::Draft,
 };
 
-/// One field of a draft by its name in the request.
-#[component]
-pub fn Knob(
-    /// The field.
-    name: String,
-    /// Whose it is.
+/// The field `name` of a draft, named as in the request. The id tells two knobs of one page apart; where there are two,
+/// `which` is the word before the label.
+pub fn knob(
+    name: &str,
     draft: Draft,
-    /// Tells two knobs of one page apart.
     id: String,
-    /// A word before the label, where there are two.
-    #[prop(optional)]
     which: Option<Says>,
-    /// What is wrong with it.
-    #[prop(into)]
     fault: Signal<Option<Words>>,
-) -> impl IntoView {
+) -> AnyView {
     let i18n = use_i18n();
-    let label: Says = match name.as_str() {
+    let label: Says = match name {
         "prompt" => |i18n| t_string!(i18n, studio.prompt),
         "seed" => |i18n| t_string!(i18n, studio.seed),
         "num_inference_steps" => |i18n| t_string!(i18n, studio.steps),
@@ -69,7 +62,7 @@ pub fn Knob(
         }
         .into_any()
     } else {
-        let value = match name.as_str() {
+        let value = match name {
             "num_inference_steps" => draft.steps,
             "guidance_scale" => draft.guidance,
             "loras" => match draft.loras.with_untracked(|loras| loras.first().map(|lora| lora.weight)) {

@@ -217,6 +217,7 @@ mod tests {
             ssim,
             ssim_gaussian: None,
             psnr: None,
+            histogram: 0.0,
             took_ms: 0.0,
         })
     }

@@ -1,6 +1,8 @@
 //! What the studio does not show at first sight. Here the program is cut: the code of these pieces lies with the other
 //! rooms, and comes when it is asked for, or once the first page stands.
 
+#![expect(clippy::unnecessary_wraps, reason = "a load that fails becomes the error of these results")]
+
 use chapan_api::image::ImageView;
 use leptos::prelude::*;
 use wasm_split_helpers::wasm_split;
