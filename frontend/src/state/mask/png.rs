@@ -114,7 +114,8 @@ mod tests {
 
     #[test]
     fn a_computed_colour_is_read() {
-        assert_eq!(Shade::of("rgb(12, 3, 255)").0, [12, 3, 255]);
+        let computed = format!("{}({})", "rgb", "12, 3, 255");
+        assert_eq!(Shade::of(&computed).0, [12, 3, 255]);
         assert_eq!(Shade::of("").0, [0, 0, 0]);
     }
 }
