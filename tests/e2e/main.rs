@@ -14,4 +14,5 @@ mod microscope;
 mod prompt;
 mod studio;
 mod visit;
+mod walk;
 mod words;
