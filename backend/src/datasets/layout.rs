@@ -12,6 +12,8 @@ const MAX_PICTURES: usize = 10_000;
 const MAX_METADATA_BYTES: u64 = 64 << 20;
 /// The most often that a picture counts.
 const MAX_REPEATS: usize = 1_000;
+/// What captions are called in lists; the last is what `chapan world` writes.
+const CAPTION_KEYS: [&str; 4] = ["text", "prompt", "caption", "full_caption"];
 const ENDINGS: [&str; 4] = ["png", "jpg", "jpeg", "webp"];
 
 /// How a folder is laid out.
@@ -151,7 +153,7 @@ fn json_rows(text: &str) -> Vec<(usize, Row)> {
         let value: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
         let word = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
         let name = word("file_name").ok_or("`file_name` is missing")?;
-        Ok((name, word("text").or_else(|| word("prompt")).or_else(|| word("caption"))))
+        Ok((name, CAPTION_KEYS.iter().find_map(|key| word(key))))
     };
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines.map(|(index, line)| (index + 1, row(line))).collect()
@@ -161,7 +163,7 @@ fn csv_rows(text: &str) -> Vec<(usize, Row)> {
     let mut records = csv_records(text).into_iter();
     let Some((line, header)) = records.next() else { return Vec::new() };
     let find = |names: &[&str]| header.iter().position(|name| names.contains(&name.trim()));
-    let (Some(name), text) = (find(&["file_name"]), find(&["text", "prompt", "caption"])) else {
+    let (Some(name), text) = (find(&["file_name"]), find(&CAPTION_KEYS)) else {
         return vec![(line, Err("the header has no `file_name`".to_owned()))];
     };
     records

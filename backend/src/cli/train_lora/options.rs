@@ -21,12 +21,14 @@ struct Usual {
 }
 
 impl Usual {
-    /// For models that draw up to 256 pixels: found by trying on the mini family's references.
+    /// For models that draw up to 256 pixels, found by trying on `assets/references/aldar` with the mini model: its held-out loss
+    /// falls from 0.478 to 0.42 and rises again after this many steps; at half the rate it does not rise, and the chapan is
+    /// less his; at twice the rate the poses of the references come with him.
     const SMALL: Self = Self {
         rank: 16,
-        steps: 300,
+        steps: 150,
         batch: 4,
-        learning_rate: 2e-3,
+        learning_rate: 1e-3,
         feed_forward: true,
         snr_gamma: None,
         caption_dropout: 0.05,

@@ -32,6 +32,20 @@ pub fn plan(trainer: &Trainer<'_>, set: &PictureSet, folder: &Path, planned: Pla
     let memory_planned_bytes = trainer.working_bytes(set.most_pixels());
     let memory_free_bytes = available_memory_bytes();
     let mut findings = set.findings.clone();
+    for (file, caption) in set.described() {
+        let reports = trainer.pipeline().token_reports(caption);
+        if let Some(report) = reports.iter().find(|report| report.beyond.is_some()) {
+            let (tokens, limit) = (report.tokens, report.limit);
+            findings.push(Finding {
+                severity: Severity::Warning,
+                code: FindingCode::LongCaption,
+                file: Some(file.display().to_string()),
+                message: format!(
+                    "its caption has {tokens} tokens and {limit} are read; put what matters first"
+                ),
+            });
+        }
+    }
     let mut tell =
         |code, message| findings.push(Finding { severity: Severity::Error, code, file: None, message });
     if disk_free_bytes.is_some_and(|free| free < disk_planned_bytes) {

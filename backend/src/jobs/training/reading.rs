@@ -72,6 +72,11 @@ impl PictureSet {
         references.map(|chosen| chosen.caption.as_str())
     }
 
+    /// Every picture that will be used, with its caption.
+    pub fn described(&self) -> impl Iterator<Item = (&Path, &str)> {
+        self.chosen.iter().map(|chosen| (chosen.path.as_path(), chosen.caption.as_str()))
+    }
+
     /// The largest number of pixels of a picture.
     pub fn most_pixels(&self) -> usize {
         self.most_pixels

@@ -36,10 +36,35 @@ pub struct RowLengths {
 }
 
 impl RowLengths {
-    /// The outputs `(.., out)` of the changed weight, before its bias.
-    pub(super) fn bring(&self, y: &Tensor) -> Result<Tensor> {
-        let inverse = self.inverse.clone();
-        tape::traced(&[y, &self.magnitude], move |t| Ok(t[0].broadcast_mul(&(t[1] * &inverse)?)?))
+    /// The outputs `(.., out)` of the changed weight, before its bias, brought to their lengths; then the bias.
+    pub(super) fn bring(&self, y: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+        let Self { magnitude, inverse } = self;
+        if !cpu::is_fast(&[y, magnitude, inverse]) || bias.is_some_and(|bias| tape::follows(&[bias])) {
+            let constant = inverse.clone();
+            let y = tape::traced(&[y, magnitude], move |t| Ok(t[0].broadcast_mul(&(t[1] * &constant)?)?))?;
+            return match bias {
+                Some(bias) => tape::traced(&[&y, bias], |t| Ok(t[0].broadcast_add(t[1])?)),
+                None => Ok(y),
+            };
+        }
+        let inverse = inverse.to_vec1::<f32>()?;
+        let lengths = magnitude.to_vec1::<f32>()?;
+        let factors: Vec<f32> = lengths.iter().zip(&inverse).map(|(length, one)| length * one).collect();
+        let bias = bias.map(Tensor::to_vec1::<f32>).transpose()?;
+        let out = cpu::scale_columns(y, &factors, bias.as_deref())?;
+        if tape::follows(&[y, magnitude]) {
+            let (y, magnitude) = (y.clone(), magnitude.clone());
+            tape::note(&out, move |gradient, gradients| {
+                gradients.add(&y, &cpu::scale_columns(gradient, &factors, None)?)?;
+                if !gradients.wants(&magnitude) {
+                    return Ok(());
+                }
+                let products = cpu::column_products(gradient, &y)?;
+                let found: Vec<f32> = products.iter().zip(&inverse).map(|(sum, one)| sum * one).collect();
+                gradients.add(&magnitude, &Tensor::from_vec(found, magnitude.shape(), magnitude.device())?)
+            });
+        }
+        Ok(out)
     }
 }
 

@@ -106,10 +106,7 @@ impl Linear {
             y = branch.linear(x, *scale, &y)?;
         }
         if let Some(lengths) = &adapter.lengths {
-            y = lengths.bring(&y)?;
-            if let Some(bias) = bias {
-                y = tape::traced(&[&y, bias], |t| Ok(t[0].broadcast_add(t[1])?))?;
-            }
+            y = lengths.bring(&y, bias)?;
         }
         if let Some(activation) = activation {
             y = activation.forward(&y)?;

@@ -128,15 +128,16 @@ pub fn validation_draws(
     timesteps: usize,
 ) -> crate::Result<Vec<Draw>> {
     let held_out = (0..examples.len()).filter(|index| examples[*index].role == Role::HeldOut);
-    let looks = held_out.flat_map(|index| (0..LOOKS).map(move |look| (index, look)));
+    // Numbered among themselves: other pictures beside them change nothing.
+    let looks = held_out.zip(0..).flat_map(|(index, place)| (0..LOOKS).map(move |look| (index, place, look)));
     looks
-        .map(|(example, look)| {
+        .map(|(example, place, look): (usize, usize, usize)| {
             let len = examples[example].len();
             Ok(Draw {
                 example,
                 // The middle of the encoder's distribution.
                 latents: sample(&examples[example], &vec![0.0; len])?,
-                noise: normal(seed, Stream::Validation, (example * LOOKS + look) as u64, len),
+                noise: normal(seed, Stream::Validation, (place * LOOKS + look) as u64, len),
                 timestep: (2 * look + 1) * timesteps / (2 * LOOKS),
                 without_caption: false,
             })

@@ -32,9 +32,9 @@ pub use attention::attention;
 pub use conv2d::{Call, Form, conv2d};
 pub use elementwise::{activate, gate_with_gelu, rectify, scale_and_add};
 pub use gradient::{
-    Geometry, Groups, activation_gradient, attention_gradient, conv2d_input_gradient, conv2d_weight_gradient,
-    gate_gradient, group_norm_gradient, layer_norm_gradient, linear_weight_gradient, split_channels,
-    sum_over_pixels,
+    Geometry, Groups, activation_gradient, attention_gradient, column_products, conv2d_input_gradient,
+    conv2d_weight_gradient, gate_gradient, group_norm_gradient, layer_norm_gradient, linear_weight_gradient,
+    scale_columns, split_channels, sum_over_pixels,
 };
 pub use linear::linear;
 pub use norm::{group_norm, layer_norm};

@@ -110,6 +110,45 @@ pub fn sum_over_pixels(gradient: &Tensor, before: Option<&Tensor>) -> Result<Ten
     Ok(Tensor::from_vec(out, (batch, channels), &Device::Cpu)?)
 }
 
+/// Every row of `(.., columns)` times `factors`, plus `offsets` if there are any.
+pub fn scale_columns(x: &Tensor, factors: &[f32], offsets: Option<&[f32]>) -> Result<Tensor> {
+    let x = x.contiguous()?;
+    let out = with_values(&x, |x| {
+        let mut out = x.to_vec();
+        let rows = (PIECE / factors.len().max(1)).max(1);
+        out.par_chunks_mut(rows * factors.len()).for_each(|out| {
+            Arch::new().dispatch(|| {
+                for row in out.chunks_exact_mut(factors.len()) {
+                    row.iter_mut().zip(factors).for_each(|(x, factor)| *x *= factor);
+                    if let Some(offsets) = offsets {
+                        row.iter_mut().zip(offsets).for_each(|(x, offset)| *x += offset);
+                    }
+                }
+            });
+        });
+        Ok(out)
+    })?;
+    Ok(Tensor::from_vec(out, x.dims(), &Device::Cpu)?)
+}
+
+/// Sums over all rows of `a * b`, each `(.., columns)`, in 64 bits and one order.
+pub fn column_products(a: &Tensor, b: &Tensor) -> Result<Vec<f32>> {
+    let columns = a.dims().last().copied().unwrap_or(1).max(1);
+    let (a, b) = (a.contiguous()?, b.contiguous()?);
+    let mut sums = vec![0f64; columns];
+    with_values(&a, |a| {
+        with_values(&b, |b| {
+            for (a, b) in a.chunks_exact(columns).zip(b.chunks_exact(columns)) {
+                for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+                    *sum += f64::from(a * b);
+                }
+            }
+            Ok(())
+        })
+    })?;
+    Ok(sums.into_iter().map(|sum| sum as f32).collect())
+}
+
 /// The first `first` channels of a picture, and the others.
 pub fn split_channels(x: &Tensor, first: usize) -> Result<(Tensor, Tensor)> {
     let (batch, channels, height, width) = x.dims4()?;

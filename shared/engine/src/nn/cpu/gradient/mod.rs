@@ -12,6 +12,8 @@ mod weights;
 
 pub use attention::attention_gradient;
 pub use conv2d::{Geometry, conv2d_input_gradient, conv2d_weight_gradient};
-pub use elementwise::{activation_gradient, gate_gradient, split_channels, sum_over_pixels};
+pub use elementwise::{
+    activation_gradient, column_products, gate_gradient, scale_columns, split_channels, sum_over_pixels,
+};
 pub use norm::{Groups, group_norm_gradient, layer_norm_gradient};
 pub use weights::linear_weight_gradient;
