@@ -28,12 +28,18 @@ fn params() -> GenerationParams {
 }
 
 /// A picture of twice the model's size, drawn over in these windows.
-fn drawn_over(model: &StableDiffusionXl, windows: Option<Windows>, strength: f64) -> Picture {
+fn drawn_over(
+    model: &StableDiffusionXl,
+    windows: Option<Windows>,
+    strength: f64,
+    keep_coarse: Option<f64>,
+) -> Picture {
     let small = model.generate(&params(), &mut Silent).unwrap().image;
     let rgb = resize(&small.rgb, (SIDE, SIDE), 3, (2 * SIDE, 2 * SIDE), Filter::Lanczos).unwrap();
     let image = Picture { width: 2 * SIDE, height: 2 * SIDE, rgb };
     let start = Start::Picture(ImageToImage { image, strength });
-    let call = GenerationParams { width: 2 * SIDE, height: 2 * SIDE, windows, start, ..params() };
+    let call =
+        GenerationParams { width: 2 * SIDE, height: 2 * SIDE, windows, start, keep_coarse, ..params() };
     model.generate(&call, &mut Silent).unwrap().image
 }
 
@@ -67,12 +73,33 @@ fn one_window_of_all_is_the_picture_at_once() {
 #[test]
 fn where_windows_meet_there_is_no_seam_and_without_an_overlap_there_is_one() {
     let model = mini();
-    let cut = drawn_over(&model, Some(Windows { side: SIDE, overlap: 0 }), 0.6);
-    let blended = drawn_over(&model, Some(Windows::of_size(SIDE)), 0.6);
+    let cut = drawn_over(&model, Some(Windows { side: SIDE, overlap: 0 }), 0.6, None);
+    let blended = drawn_over(&model, Some(Windows::of_size(SIDE)), 0.6, None);
     // Three windows a side begin at 0, 64 and 128: their edges are at 64, 128 and 192.
     let worst = [64, 128, 192].map(|x| seam(&blended, x)).into_iter().fold(0.0, f64::max);
     println!("across the edge of windows: {:.2} without, {worst:.2} with an overlap", seam(&cut, SIDE));
     assert!(worst < 1.5, "{worst}");
     assert!(seam(&cut, SIDE) > 1.5, "the measure sees a seam: {}", seam(&cut, SIDE));
-    assert_eq!(blended, drawn_over(&model, Some(Windows::of_size(SIDE)), 0.6), "the same again");
+    assert_eq!(blended, drawn_over(&model, Some(Windows::of_size(SIDE)), 0.6, None), "the same again");
+}
+
+/// How far a picture is from the first one at the size of that, in levels of 255 on average.
+fn apart(picture: &Picture, first: &Picture) -> f64 {
+    let size = (first.width, first.height);
+    let small = resize(&picture.rgb, (picture.width, picture.height), 3, size, Filter::Lanczos).unwrap();
+    let sum: u64 = small.iter().zip(&first.rgb).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+    sum as f64 / small.len() as f64
+}
+
+#[test]
+fn what_the_first_picture_shows_is_kept_where_windows_would_draw_it_many_times() {
+    let model = mini();
+    let first = model.generate(&params(), &mut Silent).unwrap().image;
+    let windows = Some(Windows::of_size(SIDE));
+    let (free, kept) = (drawn_over(&model, windows, 0.7, None), drawn_over(&model, windows, 0.7, Some(2.0)));
+    let (free, kept) = (apart(&free, &first), apart(&kept, &first));
+    println!("from the first picture: {free:.1} levels, {kept:.1} with what is coarse kept");
+    assert!(kept < free * 0.7, "{kept} {free}");
+    // It is no copy: what is finer is drawn anew.
+    assert!(kept > 0.5, "{kept}");
 }

@@ -1,7 +1,7 @@
 //! "Hires fix": the second pass of a picture, which command and server share.
 //!
 //! The picture is enlarged by an upscaler and drawn over at its new size by image to image; where that is larger than
-//! the model's own size, in overlapping windows of it. Seed, prompts, guidance, scheduler and LoRAs are those of the first
+//! the model's own size, in overlapping windows of it, and with all kept that the first picture shows. Seed, prompts, guidance, scheduler and LoRAs are those of the first
 //! pass.
 
 use chapan_api::generation::Hires;
@@ -34,11 +34,14 @@ pub fn second_pass(
     side: usize,
 ) -> GenerationParams {
     let (width, height) = (enlarged.width, enlarged.height);
+    let in_windows = width.max(height) > side;
     GenerationParams {
         width,
         height,
         num_inference_steps: hires.steps.map_or(first.num_inference_steps, |steps| steps as usize),
-        windows: (width.max(height) > side).then(|| Windows::of_size(side)),
+        windows: in_windows.then(|| Windows::of_size(side)),
+        // A window is drawn as if it were the whole picture: what the first picture shows must be held against that.
+        keep_coarse: in_windows.then_some(hires.scale),
         start: Start::Picture(ImageToImage { image: enlarged, strength: hires.strength }),
         ..first.clone()
     }
@@ -56,9 +59,10 @@ mod tests {
         let second = second_pass(&first, &hires, picture(256), 128);
         assert_eq!((second.prompt.as_str(), second.seed, second.num_inference_steps), ("a man", 5, 30));
         assert_eq!((second.width, second.windows), (256, Some(Windows { side: 128, overlap: 32 })));
+        assert_eq!(second.keep_coarse, Some(2.0));
         let Start::Picture(start) = second.start else { panic!("{:?}", second.start) };
         assert_eq!((start.strength, start.image.width), (0.3, 256));
         let small = second_pass(&first, &Hires::default(), picture(128), 128);
-        assert_eq!((small.windows, small.num_inference_steps), (None, 50));
+        assert_eq!((small.windows, small.keep_coarse, small.num_inference_steps), (None, None, 50));
     }
 }

@@ -8,7 +8,8 @@ use crate::validation::{Checker, FieldError, Rule};
 
 /// The second pass of a request: an upscaler enlarges the picture, then image to image adds what a larger picture shows.
 ///
-/// Pictures that are larger than the model's own size are drawn over in overlapping windows of that size.
+/// Pictures that are larger than the model's own size are drawn over in overlapping windows of that size; all that the first
+/// picture shows is kept then, and only what is finer is drawn anew.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -19,7 +20,7 @@ pub struct Hires {
     /// The upscaler, as `GET /api/upscalers` names it; absent means the server's first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upscaler: Option<ModelId>,
-    /// How far to go from the enlarged picture, 0 to 1: 0.2 sharpens, 0.5 invents details, beyond that windows show.
+    /// How far to go from the enlarged picture, 0 to 1: 0.2 sharpens, 0.5 invents details.
     #[serde(default = "default_strength")]
     pub strength: f64,
     /// Denoising steps that are planned for the second pass, of which the last `strength` share is done; absent means

@@ -2,6 +2,7 @@
 
 use crate::Result;
 use crate::noise::TorchRng;
+use crate::pipelines::anchor::LowPass;
 use crate::pipelines::canvas::{Canvas, MaskedCanvas};
 use crate::pipelines::{GenerationParams, Inpainting, MaskedContent, StableDiffusionXl, Start};
 use crate::schedulers::Scheduler;
@@ -19,6 +20,18 @@ pub(super) struct Beginning {
     pub(super) beside: Vec<f32>,
     /// The part to put back after every step.
     kept: Option<Kept>,
+    /// The picture whose coarse part is put back after every step.
+    anchor: Option<Anchor>,
+}
+
+/// A picture whose coarse part is kept.
+#[derive(Debug)]
+struct Anchor {
+    /// Latents of the picture.
+    original: Vec<f32>,
+    /// The noise that the call began with.
+    noise: Vec<f32>,
+    filter: LowPass,
 }
 
 /// The part of a picture that is not repainted.
@@ -35,6 +48,12 @@ struct Kept {
 impl Beginning {
     /// Puts the kept part back into `latents`, which timestep `next` will look at; after the last step without noise.
     pub(super) fn hold(&self, latents: Vec<f32>, scheduler: &dyn Scheduler, next: Option<usize>) -> Vec<f32> {
+        if let Some(Anchor { original, noise, filter }) = &self.anchor {
+            let kept =
+                next.map_or_else(|| original.clone(), |next| scheduler.add_noise(original, noise, next));
+            let apart: Vec<f32> = kept.iter().zip(&latents).map(|(kept, new)| kept - new).collect();
+            return latents.iter().zip(filter.of(&apart)).map(|(new, coarse)| new + coarse).collect();
+        }
         let Some(Kept { original, noise, mask }) = &self.kept else { return latents };
         let kept = next.map_or_else(|| original.clone(), |next| scheduler.add_noise(original, noise, next));
         let blend = |((new, old), mask): ((&f32, &f32), &f32)| (1.0 - mask) * old + mask * new;
@@ -62,7 +81,9 @@ impl StableDiffusionXl {
                 let original = self.encode(planes, shape, rng)?;
                 let noise = initial_noise(params, shape, rng)?;
                 let latents = scheduler.add_noise(&original, &noise, first);
-                Ok(Beginning { latents, ..Beginning::default() })
+                let filter = params.keep_coarse.map(|factor| LowPass::new(shape, factor));
+                let anchor = filter.map(|filter| Anchor { original, noise, filter });
+                Ok(Beginning { latents, anchor, ..Beginning::default() })
             }
             _ => {
                 let noise = initial_noise(params, shape, rng)?;
@@ -104,12 +125,12 @@ impl StableDiffusionXl {
         };
         if self.is_for_inpainting() {
             let kept = self.encode(&canvas.kept_planes(), shape, rng)?;
-            return Ok(Beginning { latents, beside: [cells, kept].concat(), kept: None });
+            return Ok(Beginning { latents, beside: [cells, kept].concat(), ..Beginning::default() });
         }
         // Diffusers encodes the picture without its masked part here too, and throws it away; its draw is all that matters.
         let _ = rng.randn(channels * rows * columns);
         let kept = original.map(|original| Kept { original, noise, mask });
-        Ok(Beginning { latents, beside: Vec::new(), kept })
+        Ok(Beginning { latents, kept, ..Beginning::default() })
     }
 }
 

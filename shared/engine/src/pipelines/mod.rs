@@ -3,6 +3,7 @@
 //! A pipeline puts networks, a tokenizer and a scheduler together and knows nothing of jobs, servers or files beyond its
 //! checkpoint. It reports through [`Progress`] and stops within one step when told to.
 
+mod anchor;
 mod beginning;
 mod canvas;
 mod coding;

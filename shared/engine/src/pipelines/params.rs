@@ -39,6 +39,9 @@ pub struct GenerationParams {
     pub start: Start,
     /// Overlapping windows in which the network looks at a picture that is larger than it knows; `None` shows it the whole.
     pub windows: Option<Windows>,
+    /// For image to image: keeps all of the picture that is coarser than this many cells of latents, whatever the strength, so
+    /// that only what is finer is drawn anew. `None` keeps nothing.
+    pub keep_coarse: Option<f64>,
 }
 
 impl Default for GenerationParams {
@@ -57,6 +60,7 @@ impl Default for GenerationParams {
             scheduler: None,
             start: Start::Noise,
             windows: None,
+            keep_coarse: None,
         }
     }
 }
