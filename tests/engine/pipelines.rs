@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use chapan_engine::pipelines::{Flow, GenerationParams, ProgressEvent, Silent, StableDiffusionXl};
+use chapan_engine::pipelines::{
+    Flow, GenerationParams, ProgressEvent, Silent, StableDiffusionXl, StepSnapshot,
+};
 use chapan_engine::schedulers::SchedulerName;
 use chapan_engine::{DType, Device, Error};
 use chapan_tests::fixture::fixture_path;
@@ -156,6 +158,61 @@ fn progress_tells_each_step_with_a_preview() {
     };
     tiny().generate(&small(), &mut listen).expect("draws");
     assert_eq!(told, ["encoding", "encoded", "0/3 at 667", "1/3 at 334", "2/3 at 1", "decoding"]);
+}
+
+#[test]
+fn a_step_can_be_kept_as_pictures_and_numbers() {
+    let (pipeline, mut kept) = (tiny(), Vec::new());
+    let mut listen = |event: ProgressEvent<'_>| {
+        let snapshot = StepSnapshot::of(&event);
+        if let ProgressEvent::Step { index, total, timestep, preview, look } = &event {
+            let step = snapshot.expect("it is a step");
+            assert_eq!((step.index, step.total, step.timestep), (*index, *total, *timestep));
+            assert_eq!((step.sigma, step.guidance), (look.sigma, look.guidance));
+            assert_eq!((&step.latents, &step.clean), (&preview.picture(), &look.clean.picture()));
+            assert_eq!(step.clean_latents, look.clean.latents());
+            assert_eq!((step.latent_channels, step.channels.width, step.channels.height), (4, 5, 7));
+            assert_eq!(step.size_bytes(), 2 * (2 * 3 * 3) + 5 * 7 * 4 + 4 * 2 * 3 * 4);
+            kept.push(step);
+        } else {
+            assert_eq!(snapshot, None);
+        }
+        Flow::Continue
+    };
+    let drawn = pipeline.generate(&small(), &mut listen).expect("draws");
+    assert_eq!(kept.len(), 3);
+    assert!(kept.is_sorted_by(|a, b| a.sigma > b.sigma));
+    // After the last step of this scheduler nothing is left but what was expected.
+    let params = small();
+    let last = pipeline.decode_latents(&kept[2].clean_latents, params.width, params.height).expect("decodes");
+    let near = last.rgb.iter().zip(&drawn.image.rgb).all(|(a, b)| a.abs_diff(*b) <= 1);
+    assert!(near, "the last expectation is the picture");
+}
+
+#[test]
+fn the_parts_of_a_model_are_counted() {
+    let files = pipeline_files("tiny-sdxl");
+    let numbers = |folder: &str| -> u64 {
+        let inside = files
+            .iter()
+            .filter(|(name, _)| name.split('/').next() == Some(folder) && name.ends_with(".safetensors"));
+        inside
+            .flat_map(|(_, file)| SafeTensors::deserialize(file).expect("reads").tensors())
+            .filter(|(name, _)| !name.ends_with("position_ids"))
+            .map(|(_, tensor)| tensor.shape().iter().product::<usize>() as u64)
+            .sum()
+    };
+    let pipeline = load("tiny-sdxl");
+    let parts = pipeline.parts();
+    assert_eq!(parts.text_encoder_parameters, numbers("text_encoder") + numbers("text_encoder_2"));
+    assert_eq!((parts.unet_parameters, parts.vae_parameters), (numbers("unet"), numbers("vae")));
+    assert!(parts.unet_parameters > 0 && parts.vae_parameters > 0 && parts.text_encoder_parameters > 0);
+    let width = |folder: &str| {
+        let config: serde_json::Value =
+            serde_json::from_slice(&files[&format!("{folder}/config.json")]).expect("is JSON");
+        config["hidden_size"].as_u64().expect("is a number") as usize
+    };
+    assert_eq!(parts.text_widths, [width("text_encoder"), width("text_encoder_2")]);
 }
 
 #[test]

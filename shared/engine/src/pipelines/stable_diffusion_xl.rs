@@ -26,8 +26,8 @@ use crate::pipelines::model_index::ModelIndex;
 use crate::pipelines::text::{Negative, TextTowers};
 use crate::pipelines::windows::Plan;
 use crate::pipelines::{
-    Flow, Generated, GenerationParams, LatentPreview, PreviewFactors, Progress, ProgressEvent, Start,
-    StepLook,
+    Flow, Generated, GenerationParams, LatentPreview, ModelParts, PreviewFactors, Progress, ProgressEvent,
+    Start, StepLook,
 };
 use crate::schedulers::{NoiseLevel, SchedulerConfig};
 use crate::tokenizer::TokenReport;
@@ -45,6 +45,7 @@ pub struct StableDiffusionXl {
     pub(super) vae_dtype: DType,
     pub(crate) scheduler: SchedulerConfig,
     preview: Option<PreviewFactors>,
+    parts: ModelParts,
     pub(crate) device: Device,
     pub(crate) dtype: DType,
 }
@@ -86,6 +87,7 @@ impl StableDiffusionXl {
         let weights = Weights::new(files.weights("unet")?, dtype, device);
         let unet = UNet2DConditionModel::load(&weights.root(), &unet_config)?;
         weights.finish()?;
+        let unet_parameters = weights.parameters();
         let components = std::iter::once((Component::Unet, weights.layers())).chain(text.layers());
         let layers = Arc::new(ModelLayers::new(components)?);
         // Plain half precision overflows in the autoencoder of SDXL; the checkpoint says so.
@@ -93,13 +95,25 @@ impl StableDiffusionXl {
         let weights = Weights::new(files.weights("vae")?, vae_dtype, device);
         let vae = AutoencoderKl::load(&weights.root(), &vae_config)?;
         weights.finish()?;
+        let (text_widths, text_encoder_parameters) = text.sizes();
+        let parts = ModelParts {
+            text_widths,
+            text_encoder_parameters,
+            unet_parameters,
+            vae_parameters: weights.parameters(),
+        };
         let (loras, device) = ((Vec::new(), Application::default()), device.clone());
-        Ok(Self { text, unet, layers, loras, vae, vae_dtype, scheduler, preview, device, dtype })
+        Ok(Self { text, unet, layers, loras, vae, vae_dtype, scheduler, preview, parts, device, dtype })
     }
 
     /// The configuration of the checkpoint's own scheduler.
     pub fn scheduler_config(&self) -> &SchedulerConfig {
         &self.scheduler
+    }
+
+    /// What it is made of.
+    pub fn parts(&self) -> &ModelParts {
+        &self.parts
     }
 
     /// The side in pixels of the square pictures that the checkpoint was made for.

@@ -22,6 +22,10 @@ struct Tower {
     tokenizer: ClipTokenizer,
     encoder: ClipTextModel,
     length: usize,
+    /// Width of the states.
+    width: usize,
+    /// Numbers in the weights.
+    parameters: u64,
 }
 
 /// All text towers of a checkpoint: two, or only the second.
@@ -92,7 +96,8 @@ impl Tower {
         // Where the tokenizer states no length the encoder's positions are the length.
         let positions = encoder.max_positions();
         let length = tokenizer.model_max_length().map_or(positions, |stated| stated.min(positions));
-        Ok(Self { component, layers: weights.layers(), tokenizer, encoder, length })
+        let (width, parameters) = (config.hidden_size, weights.parameters());
+        Ok(Self { component, layers: weights.layers(), tokenizer, encoder, length, width, parameters })
     }
 }
 
@@ -215,6 +220,12 @@ impl TextTowers {
     /// The layers that LoRAs can change, of every tower.
     pub(super) fn layers(&self) -> impl Iterator<Item = (Component, BTreeMap<String, Adaptable>)> {
         self.towers.iter().map(|tower| (tower.component, tower.layers.clone()))
+    }
+
+    /// The width of each tower's states, and the numbers in the weights of all.
+    pub(super) fn sizes(&self) -> (Vec<usize>, u64) {
+        let widths = self.towers.iter().map(|tower| tower.width).collect();
+        (widths, self.towers.iter().map(|tower| tower.parameters).sum())
     }
 
     /// How much of a prompt each encoder reads without [`PromptSyntax::Weighted`], in the order of the towers.

@@ -83,6 +83,13 @@ impl Weights {
         self.inner.layers.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// How many numbers the tensors taken so far have together.
+    pub fn parameters(&self) -> u64 {
+        let taken = self.inner.taken();
+        let sizes = taken.iter().filter_map(|name| self.inner.source.info(name));
+        sizes.map(|info| info.shape.iter().map(|side| *side as u64).product::<u64>()).sum()
+    }
+
     /// Names taken so far, in order.
     pub fn taken_names(&self) -> Vec<String> {
         self.inner.taken().iter().cloned().collect()
