@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use chapan_api::error::ErrorBody;
+use chapan_api::error::{ErrorBody, ErrorCode};
 use chapan_api::generation::CreateGeneration;
 use chapan_api::grid::{CreateGrid, GridView};
 use chapan_api::id::GridId;
@@ -32,6 +32,11 @@ pub(super) async fn create_grid(
     JsonBody(request): JsonBody<CreateGrid>,
 ) -> ApiResult<(StatusCode, Json<JobView>)> {
     request.validate().map_err(ApiError::invalid)?;
+    if request.base.keep_steps {
+        let fact = "`base.keep_steps` is given: the steps of a grid's pictures are not kept";
+        let hint = "leave it out, or ask for the picture alone";
+        return Err(ApiError::new(ErrorCode::InvalidField, fact, hint).at_field("base.keep_steps"));
+    }
     let (model, base) = requests::complete(&app, &user.id, request.base.clone()).await?;
     // Tags of LoRAs stay in the prompt, where an axis may replace them; each place takes its own.
     let base = CreateGeneration { prompt: request.base.prompt, loras: request.base.loras, ..base };

@@ -22,6 +22,7 @@ mod request_log;
 mod requests;
 mod security;
 mod static_files;
+mod steps;
 mod uploads;
 mod upscales;
 mod users;
@@ -129,6 +130,7 @@ fn described_routes() -> OpenApiRouter<AppState> {
         .routes(routes!(jobs::show_job))
         .routes(routes!(jobs::cancel_job))
         .routes(routes!(job_events::follow_job))
+        .routes(routes!(steps::show_steps))
         .routes(routes!(grids::create_grid))
         .routes(routes!(grids::show_grid))
         .routes(routes!(upscales::create_upscale))

@@ -50,6 +50,7 @@ pub(super) async fn complete(
     let source_pixels = check_sources(app, owner, &request).await?;
     check_loras(app, &model, &request, listed).await?;
     check_inpainting(&model, &request)?;
+    check_keeping(&request)?;
     let (request, upscaler) = with_upscaler(app, request).await?;
     let named = Named { loras: lora_files(app, &request).await?, source_pixels, upscaler };
     plan_memory(app, &model, &request, &named)?;
@@ -67,6 +68,16 @@ fn check_inpainting(model: &Checkpoint, request: &CreateGeneration) -> ApiResult
         let fact = "`hires` is given with `mask_image`: the second pass would change what the mask keeps";
         let hint = "repaint first, then make a larger copy of the result";
         return Err(ApiError::new(ErrorCode::InvalidField, fact, hint).at_field("hires"));
+    }
+    Ok(())
+}
+
+/// Steps are kept of a drawing in one pass.
+fn check_keeping(request: &CreateGeneration) -> ApiResult<()> {
+    if request.keep_steps && request.hires.is_some() {
+        let fact = "`keep_steps` is given with `hires`: steps are kept of a picture in one pass";
+        let hint = "leave one of the two out";
+        return Err(ApiError::new(ErrorCode::InvalidField, fact, hint).at_field("keep_steps"));
     }
     Ok(())
 }

@@ -152,7 +152,9 @@ impl<'a> Attempt<'a> {
     async fn succeed(&self, made: Vec<Made>, duration_ms: u64) -> store::Result<Option<JobChange>> {
         let each_ms = duration_ms / made.len().max(1) as u64;
         let mut images = Vec::with_capacity(made.len());
+        let mut steps = None;
         for picture in made {
+            steps = steps.or(picture.steps);
             let size_bytes = picture.png.len() as u64;
             let sha256 = match self.worker.blobs.put(picture.png.into()).await {
                 Ok(name) => name,
@@ -181,6 +183,10 @@ impl<'a> Attempt<'a> {
                 Err(store::Error::Busy(_)) if tries < WRITE_TRIES => tries += 1,
                 Err(error) => return Err(error),
             }
+        }
+        // Before anybody hears of the end: whoever asks then finds them.
+        if let Some(steps) = steps {
+            self.worker.queue.steps.put(&self.job.id, steps);
         }
         let images = images.into_iter().map(|image| image.id).collect();
         Ok(Some(JobChange::Finished { images, at_ms: self.now_ms() }))

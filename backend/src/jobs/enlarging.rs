@@ -60,7 +60,16 @@ impl Enlarging {
         let png = encode_with_records(pixels, made.as_ref(), Some(&enlargement))
             .map_err(|error| JobError::internal("the larger copy could not be written", &error))?;
         let (record, enlargement) = (made, Some(enlargement));
-        Ok(vec![Made { kind: self.kind, png, width, height, record, enlargement, caption: None }])
+        Ok(vec![Made {
+            kind: self.kind,
+            png,
+            width,
+            height,
+            record,
+            enlargement,
+            caption: None,
+            steps: None,
+        }])
     }
 }
 

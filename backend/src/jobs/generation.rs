@@ -18,10 +18,12 @@ use super::device::{Bench, Loaded};
 use super::enlarging;
 use super::error::JobError;
 use super::hires::{enlarge_for_hires, second_pass};
+use super::keeping::StepKeeper;
 use super::loras::put_on;
 use super::meter::Meter;
 use super::preview;
 use super::sources::Sources;
+use super::steps::KeptSteps;
 use super::task::Made;
 use crate::files::png::encode_png;
 use crate::hub::{Checkpoint, LoraCandidate, UpscalerFile};
@@ -49,6 +51,8 @@ pub(super) struct Materials {
 pub(super) struct Drawn {
     pub picture: Picture,
     pub record: ImageRecord,
+    /// What its steps looked like, if that was asked for.
+    pub steps: Option<KeptSteps>,
 }
 
 impl Drawing {
@@ -98,6 +102,7 @@ pub(super) fn draw(
     materials: &Materials,
     meter: &Meter<'_>,
 ) -> Result<Drawn, JobError> {
+    let mut keeper = StepKeeper::of(parameters);
     let call = engine_call(parameters, materials.sources.start(parameters))?;
     meter.go_on(JobPhase::LoadingModel)?;
     let dtype = bench.dtype;
@@ -105,7 +110,8 @@ pub(super) fn draw(
     let model = loaded(bench, checkpoint)?;
     let loras = put_on(model, parameters, &materials.loras)?;
     let sha256 = model.sha256.clone();
-    let mut picture = generate(&model.pipeline, &call, meter)?;
+    let mut picture = generate(&model.pipeline, &call, meter, keeper.as_mut())?;
+    let steps = keeper.and_then(|keeper| keeper.finish(model));
     let mut hires_record = None;
     if let (Some(hires), Some(file)) = (&parameters.hires, &materials.upscaler) {
         meter.next();
@@ -115,7 +121,7 @@ pub(super) fn draw(
             enlarge_for_hires(upscaler, &picture, hires, &mut |_| meter.report(JobPhase::Upscaling))?;
         let model = loaded(bench, checkpoint)?;
         let call = second_pass(&call, hires, enlarged, model.pipeline.default_size());
-        picture = generate(&model.pipeline, &call, meter)?;
+        picture = generate(&model.pipeline, &call, meter, None)?;
         let request = Hires { upscaler: Some(file.id.clone()), ..hires.clone() };
         hires_record = Some(HiresRecord { request, upscaler_hash: Some(upscaler_hash) });
     }
@@ -123,7 +129,7 @@ pub(super) fn draw(
     let ingredients = Ingredients::of(parameters, materials.sources.records(), loras, hires_record);
     let run = run_of(checkpoint.id.clone(), sha256, &checkpoint.default_scheduler, &device, dtype);
     let record = ImageRecord::of(parameters, run, ingredients);
-    Ok(Drawn { picture, record })
+    Ok(Drawn { picture, record, steps })
 }
 
 /// What the engine is called with for one picture of a request whose seeds are known.
@@ -166,18 +172,24 @@ pub fn run_of(model: ModelId, model_hash: String, scheduler: &str, device: &str,
     }
 }
 
-/// One pass, told to the meter.
+/// One pass, told to the meter and to whoever keeps its steps.
 fn generate(
     pipeline: &StableDiffusionXl,
     call: &GenerationParams,
     meter: &Meter<'_>,
+    mut keeper: Option<&mut StepKeeper>,
 ) -> Result<Picture, JobError> {
-    let generated = pipeline.generate(call, &mut |event: ProgressEvent<'_>| match event {
-        ProgressEvent::Encoding | ProgressEvent::Encoded => meter.report(JobPhase::Encoding),
-        ProgressEvent::Step { index, total, preview, .. } => {
-            meter.step(index as u32 + 1, total as u32, preview::data_address(&preview))
+    let generated = pipeline.generate(call, &mut |event: ProgressEvent<'_>| {
+        if let Some(keeper) = &mut keeper {
+            keeper.hear(&event);
         }
-        ProgressEvent::Decoding => meter.report(JobPhase::Decoding),
+        match event {
+            ProgressEvent::Encoding | ProgressEvent::Encoded => meter.report(JobPhase::Encoding),
+            ProgressEvent::Step { index, total, preview, .. } => {
+                meter.step(index as u32 + 1, total as u32, preview::data_address(&preview))
+            }
+            ProgressEvent::Decoding => meter.report(JobPhase::Decoding),
+        }
     })?;
     Ok(generated.image)
 }
@@ -189,7 +201,8 @@ impl Drawn {
         let (width, height) = (width as u32, height as u32);
         let png = encode_png(width, height, &rgb, &self.record)
             .map_err(|error| JobError::internal("the picture could not be written", &error))?;
-        Ok(Made { kind, png, width, height, record: Some(self.record), enlargement: None, caption: None })
+        let (record, steps) = (Some(self.record), self.steps);
+        Ok(Made { kind, png, width, height, record, enlargement: None, caption: None, steps })
     }
 }
 

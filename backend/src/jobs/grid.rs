@@ -76,7 +76,16 @@ impl GridDrawing {
             .map_err(|error| JobError::internal("the sheet could not be written", &error))?;
         // How each was made stands in the single pictures.
         let caption = Some(self.parameters.base.prompt.clone());
-        Ok(Made { kind: ImageKind::Grid, png, width, height, record: None, enlargement: None, caption })
+        Ok(Made {
+            kind: ImageKind::Grid,
+            png,
+            width,
+            height,
+            record: None,
+            enlargement: None,
+            caption,
+            steps: None,
+        })
     }
 }
 

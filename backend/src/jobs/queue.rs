@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chapan_api::id::{JobId, ModelId, UserId};
 use chapan_api::job::{JobChange, JobStatus, JobView};
+use chapan_api::steps::{StepView, StepsView};
 use tokio::sync::Notify;
 
+use super::steps::StepsRoom;
 use crate::events::Events;
 use crate::store::{self, Cancelled, JobRow, NewJob, Store};
 
@@ -22,6 +24,8 @@ pub struct Queue {
     running: Mutex<HashMap<JobId, Arc<AtomicBool>>>,
     /// What each device of this process holds in memory.
     loaded: Mutex<HashMap<String, ModelId>>,
+    /// What steps looked like.
+    pub(super) steps: StepsRoom,
 }
 
 impl Queue {
@@ -34,8 +38,14 @@ impl Queue {
         for job in store.queued_jobs().await? {
             events.open(job.view(position_in(&order, &job.id), Vec::new()));
         }
-        let queue =
-            Self { store, events, bell: Notify::new(), running: Mutex::default(), loaded: Mutex::default() };
+        let queue = Self {
+            store,
+            events,
+            bell: Notify::new(),
+            running: Mutex::default(),
+            loaded: Mutex::default(),
+            steps: StepsRoom::default(),
+        };
         queue.bell.notify_one();
         Ok(queue)
     }
@@ -116,6 +126,11 @@ impl Queue {
             }
             Cancelled::TooLate(job) => self.newest(&job).await.map(Some),
         }
+    }
+
+    /// What the steps of a job looked like: the view with an empty list, and the list. `None`: they are not kept.
+    pub fn steps(&self, id: &JobId) -> Option<(StepsView, Vec<Arc<StepView>>)> {
+        self.steps.view(id)
     }
 
     /// Models that are in memory now.

@@ -18,13 +18,14 @@ use super::generation::{Drawing, Materials};
 use super::grid::GridDrawing;
 use super::loras::{self, with_tagged_loras};
 use super::sources::{Source, Sources};
+use super::steps::KeptSteps;
 use super::worker::Worker;
 use crate::hub::{Checkpoint, UpscalerFile};
 use crate::store::{JobRow, Subject};
 
 /// A picture that a job made.
 #[derive(Clone, Debug)]
-pub struct Made {
+pub(super) struct Made {
     /// Where it belongs.
     pub kind: ImageKind,
     /// The PNG, with its record inside if it has one.
@@ -39,6 +40,8 @@ pub struct Made {
     pub enlargement: Option<UpscaleRecord>,
     /// Words to find it by, when it has no record.
     pub caption: Option<String>,
+    /// What its steps looked like, if that was asked for.
+    pub steps: Option<KeptSteps>,
 }
 
 /// A job with all it needs.

@@ -7,7 +7,9 @@ use tokio::sync::watch;
 
 use super::attempt::Attempt;
 use super::device::DeviceThread;
+use super::keeping;
 use super::queue::Queue;
+use super::steps::ToDecode;
 use crate::clock::Clock;
 use crate::files::Blobs;
 use crate::hub::Catalog;
@@ -41,6 +43,7 @@ impl Worker {
         while !*stop.borrow() {
             match self.claim().await {
                 Ok(Some(claimed)) => Attempt::new(&self, claimed).run(&mut stop).await,
+                Ok(None) if self.decode_a_step().await => {}
                 Ok(None) => {
                     tokio::select! {
                         () = self.queue.bell.notified() => {}
@@ -62,6 +65,31 @@ impl Worker {
         let loaded = self.queue.loaded_on(&self.device);
         let claim = Claim { worker: &self.device, loaded: loaded.as_ref(), until_ms: self.lease_end() };
         self.queue.store.claim(&claim).await
+    }
+
+    /// Decodes what was expected at one kept step; false when there is none. A job that arrives meanwhile waits for this one
+    /// picture only.
+    async fn decode_a_step(&self) -> bool {
+        let Some(ToDecode { job, model, size, expectation }) = self.queue.steps.next_to_decode() else {
+            return false;
+        };
+        let index = expectation.index;
+        let done =
+            self.thread.run(move |bench| keeping::decode(bench, &model, &expectation.latents, size)).await;
+        match done {
+            Ok(Some(Ok(expected))) => self.queue.steps.decoded(&job, index, Some(expected)),
+            Ok(Some(Err(error))) => {
+                tracing::warn!(%job, index, %error, "what was expected at a step could not be decoded");
+                self.queue.steps.decoded(&job, index, None);
+            }
+            Ok(None) => self.queue.steps.give_up(&job),
+            Err(crash) => {
+                tracing::error!(%job, index, %crash, "the decoding of a step broke off");
+                self.queue.set_loaded(&self.device, None);
+                self.queue.steps.give_up(&job);
+            }
+        }
+        true
     }
 
     pub(super) fn lease_end(&self) -> i64 {

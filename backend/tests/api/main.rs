@@ -24,6 +24,7 @@ mod reproductions;
 mod security;
 mod server;
 mod static_files;
+mod steps;
 mod support;
 mod uploads;
 mod upscales;

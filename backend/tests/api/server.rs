@@ -42,7 +42,7 @@ fn long() -> Value {
 }
 
 /// Waits until a job is in the middle of its steps.
-async fn reach_the_middle(stream: &mut Stream) {
+pub async fn reach_the_middle(stream: &mut Stream) {
     loop {
         match stream.next().await.expect("it goes on").change {
             JobChange::Progressed { progress } if progress.step >= 1 => return,

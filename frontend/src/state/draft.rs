@@ -294,6 +294,7 @@ impl Draft {
                 strength: self.hires_strength.get(),
                 ..Hires::default()
             }),
+            keep_steps: false,
         }
     }
 

@@ -18,6 +18,7 @@ pub mod metadata;
 pub mod model;
 pub mod page;
 pub mod reproduction;
+pub mod steps;
 pub mod training;
 pub mod upscale;
 pub mod user;

@@ -46,3 +46,5 @@ pub const MIN_HIRES_SCALE: f64 = 1.1;
 pub const MAX_HIRES_SCALE: f64 = 4.0;
 /// Longest side of the result of a second pass in pixels.
 pub const MAX_HIRES_SIDE: u32 = 4_096;
+/// Most steps times pixels of a picture whose steps are kept: 32 steps at 1024x1024.
+pub const KEPT_STEP_PIXELS: u64 = 1 << 25;

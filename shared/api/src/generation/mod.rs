@@ -128,6 +128,10 @@ pub struct CreateGeneration {
     /// Draws the picture, enlarges it, and draws over it at the larger size. Not together with `mask_image`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hires: Option<Hires>,
+    /// Keeps what every step looked like for `GET /api/jobs/{id}/steps`, in memory and for a while. For one picture without
+    /// `hires`, and no grid; steps times pixels are at most [`limits::KEPT_STEP_PIXELS`].
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub keep_steps: bool,
 }
 
 fn one() -> u32 {
@@ -180,6 +184,7 @@ impl Default for CreateGeneration {
             variation_strength: None,
             prompt_weighting: false,
             hires: None,
+            keep_steps: false,
         }
     }
 }

@@ -50,7 +50,24 @@ impl CreateGeneration {
         if let Some(hires) = &self.hires {
             hires.check(self, &mut check);
         }
+        self.check_keeping(&mut check);
         check.finish()
+    }
+
+    /// Steps are looked at one picture at a time, and there is only so much memory for them.
+    fn check_keeping(&self, check: &mut Checker) {
+        if !self.keep_steps {
+            return;
+        }
+        if (2..=limits::MAX_IMAGES).contains(&self.num_images_per_prompt) {
+            check.number("num_images_per_prompt", f64::from(self.num_images_per_prompt), 1.0, 1.0);
+        }
+        let pixels = (u64::from(self.width) * u64::from(self.height)).max(1);
+        let most = (limits::KEPT_STEP_PIXELS / pixels) as f64;
+        let steps = self.num_inference_steps;
+        if (limits::MIN_STEPS..=limits::MAX_STEPS).contains(&steps) {
+            check.number("num_inference_steps", f64::from(steps), f64::from(limits::MIN_STEPS), most);
+        }
     }
 
     fn check_image(&self, check: &mut Checker) {
@@ -214,6 +231,32 @@ mod tests {
         let faults = request(4, 0.2).validate().unwrap_err();
         assert_eq!(faults[0].message(), "`strength` is `0.2`, outside 0.25 to 1");
         assert_eq!(request(0, 0.2).validate().unwrap_err()[0].field, "num_inference_steps");
+    }
+
+    #[test]
+    fn kept_steps_are_those_of_one_picture_and_not_too_many() {
+        let keeping = CreateGeneration { prompt: "x".to_owned(), keep_steps: true, ..Default::default() };
+        let json = serde_json::to_string(&keeping).unwrap();
+        assert!(json.contains(r#""keep_steps":true"#), "{json}");
+        assert_eq!(serde_json::from_str::<CreateGeneration>(&json).unwrap(), keeping);
+        let plain = CreateGeneration { keep_steps: false, ..keeping.clone() };
+        assert!(!serde_json::to_string(&plain).unwrap().contains("keep_steps"));
+
+        let most = |side| CreateGeneration {
+            num_inference_steps: 150,
+            width: side,
+            height: side,
+            ..keeping.clone()
+        };
+        assert_eq!(keeping.validate().and(most(256).validate()), Ok(()));
+        let faults = most(1024).validate().unwrap_err();
+        assert_eq!(faults[0].message(), "`num_inference_steps` is `150`, outside 1 to 32");
+        assert_eq!(CreateGeneration { keep_steps: false, ..most(1024) }.validate(), Ok(()));
+        let faults = CreateGeneration { num_images_per_prompt: 2, ..most(64) }.validate().unwrap_err();
+        assert_eq!(faults[0].field, "num_images_per_prompt");
+        let hostile =
+            CreateGeneration { width: 0, num_inference_steps: 0, ..most(64) }.validate().unwrap_err();
+        assert!(hostile.iter().any(|fault| fault.field == "width"));
     }
 
     #[test]

@@ -211,6 +211,7 @@ impl ImageRecord {
             variation_strength: with.variation_strength,
             prompt_weighting: with.prompt_weighting,
             hires: with.hires.as_ref().map(|hires| hires.request.clone()),
+            keep_steps: false,
         }
     }
 }

@@ -45,10 +45,4 @@ impl StepSnapshot {
             clean_latents: look.clean.latents().to_vec(),
         })
     }
-
-    /// Bytes of all pixels and numbers.
-    pub fn size_bytes(&self) -> usize {
-        let pixels = self.latents.rgb.len() + self.clean.rgb.len() + self.channels.rgba.len();
-        pixels + size_of_val(self.clean_latents.as_slice())
-    }
 }
