@@ -182,6 +182,11 @@ fn killed_and_gone_on_with_is_the_same_to_the_byte() {
         std::fs::read(output.join("lora.safetensors")).unwrap()
     };
     let whole = run("whole", &[]);
+    let one = folder.path().join("one-thread").join("zed");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chapan"));
+    command.args(arguments(&references, &one, &settings)).env_clear().env("RAYON_NUM_THREADS", "1");
+    assert!(command.output().unwrap().status.success());
+    assert!(std::fs::read(one.join("lora.safetensors")).unwrap() == whole, "one thread gives other bytes");
     for (name, kills) in [("once", &[5][..]), ("early", &[1]), ("often", &[3, 7, 11])] {
         assert!(run(name, kills) == whole, "{name}: the bytes differ");
     }
@@ -280,6 +285,41 @@ fn a_long_side_of_8000_pixels_is_trained_on_and_said_to_be_cut() {
     std::fs::write(references.join("wide.txt"), "a very long caption about a steppe, ".repeat(40)).unwrap();
     let run = train(&references, &folder.path().join("zed"), &["--check"]);
     assert_eq!((run.status, codes(&events(&run))), (0, vec!["cut", "long_caption"]), "{}", run.stderr);
+}
+
+#[test]
+fn what_a_camera_noted_is_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let references = folder.path().join("turned");
+    std::fs::create_dir(&references).unwrap();
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/pictures");
+    std::fs::copy(fixtures.join("turn_1.jpg"), references.join("1.jpg")).unwrap();
+    std::fs::copy(fixtures.join("turn_6.jpg"), references.join("6.jpg")).unwrap();
+    let run = train(&references, &folder.path().join("zed"), &["--check"]);
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    let found = events(&run);
+    let codes = codes(&found);
+    assert_eq!(codes.iter().filter(|code| **code == "turned").count(), 1, "{codes:?}");
+    // Both are stored alike; one of them lies on its side.
+    let sizes: Vec<&String> = found[0]["preflight"]["buckets"].as_object().unwrap().keys().collect();
+    let (width, height) = sizes[0].split_once('x').unwrap();
+    assert_eq!((sizes.len(), sizes[1].as_str()), (2, format!("{height}x{width}").as_str()));
+}
+
+/// The most memory of a benched training of the mini model.
+fn peak(more: &[&str]) -> u64 {
+    let mini = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/models/chapan-mini");
+    let call = ["bench", "train", "--json", "--device", "cpu", "--rounds", "1", "--train-batch-size", "1"];
+    let mut call = [&call[..], &["--resolution", "512", "--model", mini.to_str().unwrap()]].concat();
+    call.extend(more);
+    chapan(&call).json()["ours"]["peak_memory_bytes"].as_u64().unwrap()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn blocks_that_run_again_need_less_memory() {
+    let (whole, again) = (peak(&[]), peak(&["--gradient-checkpointing"]));
+    assert!(again < whole * 9 / 10, "{again} bytes are not much less than {whole}");
 }
 
 #[test]

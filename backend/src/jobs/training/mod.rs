@@ -8,6 +8,8 @@ mod folder;
 mod preflight;
 mod reading;
 mod run;
+#[cfg(test)]
+mod run_tests;
 
 pub use error::TrainingError;
 pub use folder::RunFolder;

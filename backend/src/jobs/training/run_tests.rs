@@ -1,0 +1,97 @@
+//! What whoever listens to a training can ask of it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use chapan_api::training::TrainingEvent;
+use chapan_engine::models::vae::Posterior;
+use chapan_engine::pipelines::{GenerationParams, StableDiffusionXl};
+use chapan_engine::training::{Example, Role, Trainer, TrainingConfig};
+use chapan_engine::{DType, Device, Tensor};
+
+use super::{Plan, Run, RunFolder, SamplePrompt, Wish};
+
+fn pipeline() -> StableDiffusionXl {
+    let folder: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/pipelines/tiny-sdxl");
+    StableDiffusionXl::load(&folder, &Device::Cpu, DType::F32).unwrap()
+}
+
+fn example() -> Example {
+    let mean = Tensor::ones((1, 4, 8, 8), DType::F32, &Device::Cpu).unwrap();
+    let posterior = Posterior { logvar: mean.zeros_like().unwrap(), mean };
+    let time_ids = [64.0, 64.0, 0.0, 0.0, 64.0, 64.0];
+    Example { role: Role::Reference, caption: "a hat".to_owned(), posterior, time_ids }
+}
+
+fn plan() -> Plan {
+    Plan {
+        samples: vec![SamplePrompt { prompt: "a hat".to_owned(), seed: 1 }],
+        sample_params: GenerationParams {
+            width: 64,
+            height: 64,
+            num_inference_steps: 1,
+            ..GenerationParams::default()
+        },
+        sample_every: 100,
+        validate_every: 0,
+        checkpoint_every: 0,
+        file: "lora.safetensors".to_owned(),
+        kohya_file: None,
+        metadata: BTreeMap::new(),
+        belongs_to: "here".to_owned(),
+    }
+}
+
+/// Trains with these wishes after the steps of these numbers; what was told, and whether it came to its end.
+fn told(folder: &Path, wishes: &[(u64, Wish)]) -> (Vec<TrainingEvent>, bool) {
+    let mut pipeline = pipeline();
+    let config = TrainingConfig { max_train_steps: 6, train_batch_size: 1, ..TrainingConfig::default() };
+    let mut trainer = Trainer::new(&mut pipeline, vec![example()], config).unwrap();
+    let folder = RunFolder::open(folder, true).unwrap();
+    let mut events = Vec::new();
+    let mut observer = |event: &TrainingEvent| {
+        events.push(event.clone());
+        let wish =
+            wishes.iter().find(|(at, _)| matches!(event, TrainingEvent::Step { step, .. } if step == at));
+        wish.map_or(Wish::Continue, |(_, wish)| *wish)
+    };
+    let plan = plan();
+    let mut run = Run { trainer: &mut trainer, plan: &plan, folder: &folder, observer: &mut observer };
+    run.resume().unwrap();
+    let ended = run.to_the_end().unwrap();
+    (events, ended)
+}
+
+fn steps_of(events: &[TrainingEvent], kind: impl Fn(&TrainingEvent) -> Option<u64>) -> Vec<u64> {
+    events.iter().filter_map(kind).collect()
+}
+
+#[test]
+fn samples_and_checkpoints_come_when_they_are_wished_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let (events, ended) = told(folder.path(), &[(2, Wish::Sample), (3, Wish::Save)]);
+    assert!(ended && folder.path().join("lora.safetensors").is_file());
+    let sampled = steps_of(&events, |event| match event {
+        TrainingEvent::Sample { step, .. } => Some(*step),
+        _ => None,
+    });
+    assert_eq!(sampled, [0, 2, 6], "before the first step, when wished for, at the end");
+    let kept = steps_of(&events, |event| match event {
+        TrainingEvent::Checkpoint { step } => Some(*step),
+        _ => None,
+    });
+    assert_eq!(kept, [3, 6]);
+}
+
+#[test]
+fn a_training_that_is_stopped_goes_on_where_it_was() {
+    let (folder, whole) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (events, ended) = told(folder.path(), &[(4, Wish::Stop)]);
+    assert!(!ended && matches!(events.last(), Some(TrainingEvent::Stopped { step: 4 })));
+    assert!(!folder.path().join("lora.safetensors").exists());
+    let (events, ended) = told(folder.path(), &[]);
+    assert!(ended && matches!(events[0], TrainingEvent::Started { step: 4, .. }));
+    told(whole.path(), &[]);
+    let read = |folder: &Path| std::fs::read(folder.join("lora.safetensors")).unwrap();
+    assert!(read(folder.path()) == read(whole.path()), "the bytes differ");
+}
