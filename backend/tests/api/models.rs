@@ -67,6 +67,10 @@ async fn every_route_is_described_and_the_page_loads_nothing_from_elsewhere() {
         ("/api/generations", "post"),
         ("/api/jobs/{id}/events", "get"),
         ("/api/jobs/{id}/cancel", "post"),
+        ("/api/upscales", "post"),
+        ("/api/upscales/{id}", "get"),
+        ("/api/upscalers", "get"),
+        ("/api/loras", "get"),
         ("/api/images/{id}", "delete"),
         ("/api/images/{id}/file", "get"),
     ] {
