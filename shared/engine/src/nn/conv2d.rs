@@ -236,6 +236,18 @@ fn plain(x: &Tensor, weight: &Tensor, (shape, size, upsample): View) -> Result<T
     Ok(x.conv2d(weight, padding, stride, 1, 1)?)
 }
 
+/// Rows and columns that a transposed convolution of the output must add to be as large as the input, if one is the whole way
+/// back: no enlarging, the same padding everywhere, and as many rows as columns.
+fn output_padding(x: &Tensor, gradient: &Tensor, (shape, _, upsample): View) -> Option<usize> {
+    let Conv2dShape { kernel, stride, pad_before, pad_after } = shape;
+    let missing = |dim: usize| {
+        let (input, output) = (x.dim(dim).ok()?, gradient.dim(dim).ok()?);
+        (input + 2 * pad_before).checked_sub((output.checked_sub(1)?) * stride + kernel)
+    };
+    let (rows, columns) = (missing(2)?, missing(3)?);
+    (!upsample && pad_before == pad_after && rows == columns).then_some(rows)
+}
+
 /// The same with a note on the tape. The bias is not trained.
 fn recorded(
     x: &Tensor,
@@ -262,6 +274,13 @@ fn recorded(
             })?;
         }
         if !fast {
+            // A frozen weight's gradient is not even computed where candle lets one ask for the input's alone.
+            let alone = if gradients.wants(&weight) { None } else { output_padding(&x, gradient, view) };
+            if let Some(more) = alone {
+                let Conv2dShape { stride, pad_before, .. } = view.0;
+                let found = gradient.contiguous()?.conv_transpose2d(&weight, pad_before, more, stride, 1)?;
+                return gradients.add(&x, &found);
+            }
             let function = move |t: &[&Tensor]| plain(t[0], t[1], view);
             return tape::by_candle(&[x, weight], gradient, gradients, function);
         }
