@@ -1,6 +1,7 @@
 //! The models: what is installed, how large it is, what it was made for.
 
 mod downloads;
+mod loras;
 
 use chapan_api::model::ModelView;
 use leptos::prelude::*;
@@ -51,6 +52,7 @@ pub fn ModelsPage() -> impl IntoView {
                 }
             }}
             <p class="sheet-words">{move || t_string!(i18n, models.add)}</p>
+            <loras::SmallFiles />
             <downloads::DownloadsPart />
         </div>
     }
@@ -62,15 +64,6 @@ fn Card(model: ModelView) -> impl IntoView {
     let draft = expect_context::<Draft>();
     let navigate = use_navigate();
     let chosen = model.clone();
-    let row = |name: Says, value: String| {
-        view! {
-            <div class="record-row">
-                <dt>{move || name(i18n)}</dt>
-                <dd class="numeric">{value}</dd>
-            </div>
-        }
-        .into_any()
-    };
     let mut rows = vec![
         row(|i18n| t_string!(i18n, models.family), model.family.to_uppercase()),
         row(|i18n| t_string!(i18n, models.made_for), format!("{0} × {0}", model.default_side)),
@@ -100,6 +93,11 @@ fn Card(model: ModelView) -> impl IntoView {
                         }
                     })}
             </div>
+            {model
+                .inpainting
+                .then(|| {
+                    view! { <p class="inspector-note">{icon("mask")} {move || t_string!(i18n, models.inpainting)}</p> }
+                })}
             <dl class="record-rows">{rows}</dl>
             <button
                 type="button"
@@ -114,6 +112,18 @@ fn Card(model: ModelView) -> impl IntoView {
             </button>
         </li>
     }
+}
+
+/// A fact of a card.
+fn row(name: Says, value: String) -> AnyView {
+    let i18n = use_i18n();
+    view! {
+        <div class="record-row">
+            <dt>{move || name(i18n)}</dt>
+            <dd class="numeric">{value}</dd>
+        </div>
+    }
+    .into_any()
 }
 
 /// A number of bytes as people say it.
