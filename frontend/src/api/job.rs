@@ -4,6 +4,7 @@ use chapan_api::{
     id::JobId,
     job::{JobEvent, JobView},
     page::Page,
+    steps::StepsView,
 };
 use wasm_bindgen::{JsCast, closure::Closure};
 use web_sys::{EventSource, MessageEvent};
@@ -18,6 +19,11 @@ pub async fn list() -> Result<Page<JobView>, Failure> {
 /// One job.
 pub async fn get(id: &JobId) -> Result<JobView, Failure> {
     client::get(&format!("/api/jobs/{id}")).await
+}
+
+/// What every step of a drawing looked like, where it was asked to keep that.
+pub async fn steps(id: &JobId) -> Result<StepsView, Failure> {
+    client::get(&format!("/api/jobs/{id}/steps")).await
 }
 
 /// Stops a job within one step.

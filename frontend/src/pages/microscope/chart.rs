@@ -20,7 +20,7 @@ pub fn Chart(run: Run, at: RwSignal<usize>) -> impl IntoView {
     let sigma = Memo::new(move |_| {
         // Noise falls over several orders of magnitude.
         run.steps.with(|steps| {
-            steps.iter().map(|step| f64::from(step.report.sigma.max(1e-3)).ln()).collect::<Vec<_>>()
+            steps.iter().map(|step| f64::from(step.report.sigma.clamp(1e-3, 1e4)).ln()).collect::<Vec<_>>()
         })
     });
     let guidance = Memo::new(move |_| {

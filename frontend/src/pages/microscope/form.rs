@@ -1,16 +1,18 @@
 //! What is drawn under the microscope, where, and whether something is drawn beside it.
 
-use leptos::{ev::SubmitEvent, prelude::*};
+use chapan_api::{generation::CreateGeneration, id::ModelId};
+use leptos::{ev::SubmitEvent, prelude::*, task::spawn_local};
 
 use super::{Bench, place::Kept, run::Run};
 use crate::{
     components::{
         icon::icon,
         notice::ErrorNotice,
+        segments::{Segment, Segments},
         slider::{FaultLine, Number, Range},
     },
     i18n::{self, Says, Words, t_string, use_i18n},
-    state::models::Models,
+    state::{jobs::Jobs, models::Models},
     worker::{self, messages::Drawing},
 };
 
@@ -41,6 +43,7 @@ pub fn Form(bench: Bench) -> impl IntoView {
     let i18n = use_i18n();
     let models = expect_context::<Models>();
     let draft = bench.draft;
+    let jobs = expect_context::<Jobs>();
     let attempted = RwSignal::new(false);
     // The browser draws with the first model that is small enough for it.
     let model = Memo::new(move |before: Option<&Option<String>>| {
@@ -49,6 +52,7 @@ pub fn Form(bench: Bench) -> impl IntoView {
     });
     Effect::new(move |_| {
         if let Some(model) = model.get()
+            && !bench.on_server.get()
             && bench.place.kept.with_untracked(|kept| *kept == Kept::Unknown)
         {
             bench.place.prepare(model);
@@ -63,13 +67,30 @@ pub fn Form(bench: Bench) -> impl IntoView {
     let submit = move |event: SubmitEvent| {
         event.prevent_default();
         attempted.set(true);
-        let Some(model) = model.get_untracked() else { return };
+        let place = if bench.on_server.get_untracked() {
+            untrack(move || models.chosen(&draft.model.get())).map(|model| model.id.to_string())
+        } else {
+            model.get_untracked()
+        };
+        let Some(model) = place else { return };
         if untrack(move || draft.faults(true).is_empty()) {
-            start(bench, model);
+            start(bench, jobs, model);
         }
     };
     view! {
         <form class="lesson-knobs scope-form" novalidate aria-label=move || t_string!(i18n, microscope.settings) on:submit=submit>
+            <div class="scope-place">
+                <Segments
+                    name="scope-place"
+                    label=|i18n| t_string!(i18n, microscope.place)
+                    segments=vec![
+                        Segment { icon: None, key: None, label: |i18n| t_string!(i18n, microscope.on_server) },
+                        Segment { icon: None, key: None, label: |i18n| t_string!(i18n, microscope.in_browser) },
+                    ]
+                    value=Signal::derive(move || usize::from(!bench.on_server.get()))
+                    choose=move |place: usize| bench.on_server.set(place == 0)
+                />
+            </div>
             <div class="field lesson-prompt">
                 <label for="scope-prompt">{move || t_string!(i18n, studio.prompt)}</label>
                 <textarea
@@ -138,25 +159,69 @@ pub fn Form(bench: Bench) -> impl IntoView {
                 when=move || bench.is_active()
                 fallback=move || {
                     view! {
-                        <button type="submit" class="btn btn-primary" disabled=move || model.with(Option::is_none)>
+                        <button
+                            type="submit"
+                            class="btn btn-primary"
+                            disabled=move || !bench.on_server.get() && model.with(Option::is_none)
+                        >
                             {icon("microscope")}
                             {move || t_string!(i18n, microscope.draw)}
                         </button>
                     }
                 }
             >
-                <button type="button" class="btn scope-stop" on:click=|_| worker::easel().stop()>
+                <button type="button" class="btn scope-stop" on:click=move |_| stop(bench, jobs)>
                     {icon("stop")}
                     {move || t_string!(i18n, studio.cancel)}
                 </button>
             </Show>
-            <Engine bench model />
+            <Show when=move || !bench.on_server.get()>
+                <Engine bench model />
+            </Show>
         </form>
     }
 }
 
+/// Stops what is drawn, wherever that is.
+fn stop(bench: Bench, jobs: Jobs) {
+    if !bench.on_server.get_untracked() {
+        worker::easel().stop();
+        return;
+    }
+    for run in bench.runs {
+        if let Some(id) = run.job.get_untracked() {
+            spawn_local(async move {
+                // The job's own end says what came of it.
+                let _ = jobs.cancel(&id).await;
+            });
+        }
+    }
+}
+
+/// Draws the second run on the server, once the first is done.
+pub fn draw_second(bench: Bench, jobs: Jobs) {
+    let [_, two] = bench.runs;
+    if let Some(drawing) = two.drawing.get_untracked() {
+        two.draw_on_server(jobs, untrack(move || request(bench, &drawing)));
+    }
+}
+
+/// The request that makes a drawing.
+fn request(bench: Bench, drawing: &Drawing) -> CreateGeneration {
+    CreateGeneration {
+        model: Some(ModelId::new(&drawing.model)),
+        seed: Some(drawing.seed),
+        guidance_scale: drawing.guidance_scale,
+        num_images_per_prompt: 1,
+        hires: None,
+        image: None,
+        strength: None,
+        ..bench.draft.request(None)
+    }
+}
+
 /// Draws the first run, then the second if there is one.
-fn start(bench: Bench, model: String) {
+fn start(bench: Bench, jobs: Jobs, model: String) {
     let first = untrack(move || drawing(bench, model));
     let [one, two] = bench.runs;
     let second = match bench.second.get_untracked() {
@@ -178,6 +243,10 @@ fn start(bench: Bench, model: String) {
     two.clear();
     if let Some(second) = &second {
         two.announce(second);
+    }
+    if bench.on_server.get_untracked() {
+        one.draw_on_server(jobs, untrack(move || request(bench, &first)));
+        return;
     }
     let at: Signal<usize> = bench.at.into();
     let decode = move |run: Run| run.decode_steps(at);

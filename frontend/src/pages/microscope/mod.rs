@@ -5,6 +5,7 @@ mod form;
 mod parts;
 mod place;
 mod run;
+mod server;
 mod stage;
 mod timeline;
 
@@ -15,7 +16,7 @@ use leptos_router::hooks::use_query_map;
 use crate::{
     components::{empty::Empty, notice::ErrorNotice},
     i18n::{self, t_string, use_i18n},
-    state::{draft::Draft, pictures::Pictures},
+    state::{draft::Draft, jobs::Jobs, pictures::Pictures},
     worker,
 };
 use form::{Form, Second};
@@ -40,6 +41,8 @@ pub struct Bench {
     pub runs: [Run; 2],
     /// The step that is looked at.
     pub at: RwSignal<usize>,
+    /// Whether the server draws; else the browser does.
+    pub on_server: RwSignal<bool>,
     /// The browser's own model.
     pub place: Place,
 }
@@ -75,8 +78,17 @@ pub fn MicroscopePage() -> impl IntoView {
         second_guidance: RwSignal::new(1.0),
         runs: [Run::new(), Run::new()],
         at: RwSignal::new(0),
+        on_server: RwSignal::new(true),
         place: Place::new(),
     };
+    let jobs = expect_context::<Jobs>();
+    let [first, second] = bench.runs;
+    first.follow(jobs, move || {
+        if second.stand.with_untracked(|stand| *stand == Stand::Waiting) {
+            form::draw_second(bench, jobs);
+        }
+    });
+    second.follow(jobs, || ());
     // A picture of the gallery brings its settings along.
     Effect::new(move |_| {
         let Some(id) = query.with(|query| query.get("image")).map(ImageId::new) else { return };
@@ -98,7 +110,7 @@ pub fn MicroscopePage() -> impl IntoView {
         }
     });
     on_cleanup(move || {
-        if untrack(move || bench.is_active()) {
+        if untrack(move || bench.is_active() && !bench.on_server.get()) {
             worker::easel().stop();
         }
         bench.runs.iter().for_each(|run| run.clear());

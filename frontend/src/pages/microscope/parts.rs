@@ -3,16 +3,24 @@
 use leptos::prelude::*;
 
 use super::{Bench, place::Kept, run::Stand};
-use crate::i18n::{Says, t_string, use_i18n};
+use crate::{
+    i18n::{Says, t_string, use_i18n},
+    worker::messages::ModelFacts,
+};
 
 /// The three parts, once the first run is done.
 #[component]
 pub fn Parts(bench: Bench) -> impl IntoView {
     let i18n = use_i18n();
     let run = bench.runs[0];
-    let facts = move || match bench.place.kept.get() {
-        Kept::Ready(facts) => Some(facts),
-        _ => None,
+    let facts = move || match (run.parts.get(), bench.place.kept.get()) {
+        (Some(parts), _) => Some(ModelFacts {
+            text_widths: parts.text_widths.iter().map(|width| *width as usize).collect(),
+            parameters: [parts.text_encoder_parameters, parts.unet_parameters, parts.vae_parameters],
+            took_ms: 0.0,
+        }),
+        (None, Kept::Ready(facts)) => Some(facts),
+        (None, _) => None,
     };
     let done = Memo::new(move |_| run.stand.with(|stand| *stand == Stand::Done));
     let millions = |count: u64| format!("{:.1}", count as f64 / 1e6);

@@ -1,8 +1,9 @@
-//! One drawing with all its steps, as the worker tells them.
+//! One drawing with all its steps, as the worker or the server tells them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use chapan_api::{id::JobId, steps::PartsView};
 use leptos::{prelude::*, task::spawn_local};
 
 use crate::{
@@ -42,8 +43,8 @@ pub struct Step {
     pub clean: Option<Rgba>,
     /// All channels side by side.
     pub channels: Option<Rgba>,
-    /// The expected clean latents, to be decoded.
-    numbers: Arc<Vec<u8>>,
+    /// The expected clean latents, to be decoded; empty where the server decodes.
+    pub(super) numbers: Arc<Vec<u8>>,
 }
 
 /// When the parts were done, in milliseconds since the beginning.
@@ -68,10 +69,14 @@ pub struct Run {
     pub steps: RwSignal<Vec<Step>>,
     /// Times of the parts.
     pub times: RwSignal<Times>,
+    /// The server's job, when it is drawn there.
+    pub job: RwSignal<Option<JobId>>,
+    /// What the server's model is made of.
+    pub parts: RwSignal<Option<PartsView>>,
     /// Expected clean pictures at full size, by step, as far as they are decoded.
-    decoded: RwSignal<BTreeMap<usize, Rgba>>,
+    pub(super) decoded: RwSignal<BTreeMap<usize, Rgba>>,
     /// Grows with every start, so that no answer to an earlier one is taken.
-    number: StoredValue<u32>,
+    pub(super) number: StoredValue<u32>,
 }
 
 impl Run {
@@ -82,6 +87,8 @@ impl Run {
             stand: RwSignal::default(),
             steps: RwSignal::default(),
             times: RwSignal::default(),
+            job: RwSignal::default(),
+            parts: RwSignal::default(),
             decoded: RwSignal::default(),
             number: StoredValue::new(0),
         }
@@ -94,6 +101,8 @@ impl Run {
         self.stand.set(Stand::Idle);
         self.steps.set(Vec::new());
         self.times.set(Times::default());
+        self.job.set(None);
+        self.parts.set(None);
         self.decoded.set(BTreeMap::new());
     }
 
@@ -183,7 +192,10 @@ impl Run {
         let known = self.decoded.get();
         let steps = self.steps.get();
         let order = std::iter::once(looked_at).chain(0..steps.len());
-        let index = order.into_iter().find(|index| *index < steps.len() && !known.contains_key(index))?;
+        let missing = |index: &usize| {
+            steps.get(*index).is_some_and(|step| !step.numbers.is_empty()) && !known.contains_key(index)
+        };
+        let index = order.into_iter().find(missing)?;
         Some((index, Task::Decode { width, height }, steps[index].numbers.clone()))
     }
 

@@ -132,6 +132,9 @@ fn Duration(run: Run) -> impl IntoView {
         (run.stand.get() == Stand::Done).then(|| {
             let here = seconds(run.times.get().decoded);
             let words = match server.get() {
+                _ if run.job.with(Option::is_some) => {
+                    t_string!(i18n, microscope.took_there, there = here).clone()
+                }
                 Some(there) => {
                     t_string!(i18n, microscope.took_both, here = here, there = seconds(there)).clone()
                 }
