@@ -53,7 +53,9 @@ fn fill(visit: &Visit, steps: u32) {
     browser.fill("spinbutton", &visit.says("studio.guidance"), "5");
 }
 
-fn model_is_here(visit: &Visit) {
+/// Turns the switch to the browser, and waits until its model is there.
+fn in_the_browser(visit: &Visit) {
+    visit.browser.click("radio", &visit.says("microscope.in_browser"));
     let words = visit.says("microscope.ready");
     visit.browser.see_at_last(words.split("{{").next().expect("there is a beginning").trim());
 }
@@ -76,7 +78,7 @@ fn the_browser_draws_what_the_server_draws_and_does_so_without_it() {
         (visit.browser.script("return Boolean(window.remembered);", &json!([])) == Value::Bool(true))
             .then_some(())
     });
-    model_is_here(&visit);
+    in_the_browser(&visit);
     visit.server.kill();
     visit.browser.script(WATCH, &json!([]));
     fill(&visit, STEPS);
@@ -116,7 +118,7 @@ fn the_browser_draws_what_the_server_draws_and_does_so_without_it() {
 #[test]
 fn two_runs_stand_beside_each_other() {
     let visit = Visit::to("/microscope");
-    model_is_here(&visit);
+    in_the_browser(&visit);
     fill(&visit, 3);
     visit.browser.choose(&visit.says("microscope.second"), &visit.says("microscope.other_seed"));
     visit.browser.get("textbox", &visit.says("lesson.second_seed"));
@@ -141,7 +143,7 @@ fn two_runs_stand_beside_each_other() {
 #[test]
 fn a_drawing_is_stopped_at_once_and_drawn_anew() {
     let visit = Visit::to("/microscope");
-    model_is_here(&visit);
+    in_the_browser(&visit);
     fill(&visit, 50);
     visit.browser.click("button", &visit.says("microscope.draw"));
     visit.browser.click("button", &visit.says("studio.cancel"));
@@ -149,4 +151,36 @@ fn a_drawing_is_stopped_at_once_and_drawn_anew() {
     fill(&visit, 2);
     visit.browser.click("button", &visit.says("microscope.draw"));
     drawn(&visit);
+}
+
+#[test]
+fn the_server_draws_first_and_its_steps_are_looked_at() {
+    let visit = Visit::to("/microscope");
+    let browser = &visit.browser;
+    fill(&visit, STEPS);
+    browser.choose(&visit.says("microscope.second"), &visit.says("microscope.other_guidance"));
+    browser.click("button", &visit.says("microscope.draw"));
+    wait::until("both pictures", || {
+        let told =
+            browser.script("return document.querySelectorAll('[data-testid=took]').length;", &json!([]));
+        (told == json!(2)).then_some(())
+    });
+    assert_eq!(visit.pictures().len(), 2, "what the server draws is kept in the gallery");
+    let words = |step: u32| {
+        visit.words.fill("studio.step_of", &[("step", &step.to_string()), ("total", &STEPS.to_string())])
+    };
+    browser.tab_to("slider", &visit.says("microscope.timeline"));
+    browser.press(&["\u{e011}"]);
+    browser.see(&words(1));
+    // The expectation of the first step is decoded at full size, too.
+    let name = visit.words.fill("microscope.expected_at", &[("step", "1")]);
+    wait::until("the expectation of the first step", || {
+        let canvas = browser.all("img", Some(&name));
+        (browser.property(canvas.first()?, "width")? == "128").then_some(())
+    });
+    browser.see(&visit.says("microscope.parts"));
+    visit.settled();
+    visit.keep("microscope-server-1280-light");
+    assert!(browser.unnamed().is_empty(), "{:#?}", browser.unnamed());
+    visit.no_faults();
 }
