@@ -289,7 +289,6 @@ impl Draft {
             variation_seed: text(self.variation_seed).and_then(|seed| seed.parse().ok()),
             variation_strength: (turned != 0.0).then_some(turned),
             prompt_weighting: self.weighting.get(),
-            keep_steps: false,
             hires: self.hires.get().then(|| Hires {
                 scale: self.hires_scale.get(),
                 strength: self.hires_strength.get(),

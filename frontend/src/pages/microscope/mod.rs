@@ -83,12 +83,13 @@ pub fn MicroscopePage() -> impl IntoView {
     };
     let jobs = expect_context::<Jobs>();
     let [first, second] = bench.runs;
-    first.follow(jobs, move || {
+    let then = move |()| {
         if second.stand.with_untracked(|stand| *stand == Stand::Waiting) {
             form::draw_second(bench, jobs);
         }
-    });
-    second.follow(jobs, || ());
+    };
+    first.follow(jobs, Callback::new(then));
+    second.follow(jobs, Callback::new(|()| ()));
     // A picture of the gallery brings its settings along.
     Effect::new(move |_| {
         let Some(id) = query.with(|query| query.get("image")).map(ImageId::new) else { return };

@@ -39,7 +39,7 @@ impl Run {
     }
 
     /// Follows the server's job; `then` is called when its steps are here.
-    pub fn follow(self, jobs: Jobs, then: impl Fn() + Copy + 'static) {
+    pub fn follow(self, jobs: Jobs, then: Callback<()>) {
         Effect::new(move |read: Option<Option<JobId>>| {
             let read = read.flatten();
             let id = self.job.get()?;
@@ -57,7 +57,7 @@ impl Run {
                     self.stand.set(Stand::Failed(failure));
                 }
                 JobStatus::Succeeded => {
-                    self.read(id.clone(), then);
+                    self.read(id.clone(), Some(then));
                     return Some(id);
                 }
             }
@@ -66,7 +66,7 @@ impl Run {
     }
 
     /// Reads the steps, and again while the server still decodes some of them.
-    fn read(self, id: JobId, then: impl Fn() + 'static) {
+    fn read(self, id: JobId, then: Option<Callback<()>>) {
         let number = self.number.get_value();
         spawn_local(async move {
             let answer = api::job::steps(&id).await;
@@ -78,11 +78,11 @@ impl Run {
                     let pending = view.pending > 0;
                     let first = self.stand.with_untracked(|stand| *stand != Stand::Done);
                     self.take(view);
-                    if first {
-                        then();
+                    if let (true, Some(then)) = (first, then) {
+                        then.run(());
                     }
                     if pending {
-                        set_timeout(move || self.read(id, || ()), LOOK_AGAIN);
+                        set_timeout(move || self.read(id, None), LOOK_AGAIN);
                     }
                 }
                 Err(failure) => self.stand.set(Stand::Failed(failure)),
