@@ -1,6 +1,5 @@
 //! From a picture, and under a mask: the kinds of generation beside text.
 
-use chapan_tests::client::Client;
 use chapan_tests::wait;
 use serde_json::{Value, json};
 
@@ -8,20 +7,6 @@ use crate::visit::Visit;
 
 const FIRST: &str = "a smiling man, round face, thin mustache, orange chapan robe, steppe background";
 const OTHER: &str = "a smiling man, round face, full beard, blue shirt, yurt background";
-
-/// Red, green and blue of a picture of the server, row by row.
-fn pixels(visit: &Visit, id: &Value) -> Vec<[u8; 3]> {
-    let path = format!("/api/images/{}/file", id.as_str().expect("a picture has an id"));
-    let file = Client::new(&visit.server.address).file(&path).expect("the server answers");
-    let mut reader = png::Decoder::new(std::io::Cursor::new(file)).read_info().expect("it is a PNG");
-    let mut bytes = vec![0; reader.output_buffer_size().expect("it has a size")];
-    let frame = reader.next_frame(&mut bytes).expect("it is whole");
-    let channels = frame.color_type.samples();
-    bytes[..frame.buffer_size()]
-        .chunks_exact(channels)
-        .map(|pixel| if channels < 3 { [pixel[0]; 3] } else { [pixel[0], pixel[1], pixel[2]] })
-        .collect()
-}
 
 fn drawn(visit: &Visit, count: usize) -> Vec<Value> {
     wait::until(&format!("{count} pictures; the page says: {}", visit.browser.text()), || {
@@ -47,7 +32,7 @@ fn a_picture_begins_from_a_picture() {
     let pictures = drawn(&visit, 2);
     assert_eq!(pictures[0]["record"]["strength"], 0.5);
     assert_eq!(pictures[0]["record"]["image"]["id"], pictures[1]["id"]);
-    let same = pixels(&visit, &pictures[0]["id"]) == pixels(&visit, &pictures[1]["id"]);
+    let same = visit.pixels(&pictures[0]["id"]) == visit.pixels(&pictures[1]["id"]);
     assert!(!same, "half of the way was drawn anew");
     visit.finished(OTHER, (128, 128));
     // Without a picture there is nothing to begin from, and the page says so.
@@ -90,8 +75,8 @@ fn only_the_masked_area_is_painted_anew() {
     let record = &pictures[0]["record"];
     assert_eq!(record["padding_mask_crop"], 32);
     let blur = record["mask_blur"].as_f64().expect("it has a soft edge");
-    let (after, before) = (pixels(&visit, &pictures[0]["id"]), pixels(&visit, &pictures[1]["id"]));
-    let mask = pixels(&visit, &record["mask_image"]["id"]);
+    let (after, before) = (visit.pixels(&pictures[0]["id"]), visit.pixels(&pictures[1]["id"]));
+    let mask = visit.pixels(&record["mask_image"]["id"]);
     assert_eq!((after.len(), mask.len()), (128 * 128, 128 * 128));
     // Farther from the mask than its soft edge reaches, every pixel is the same.
     let reach = (3.0 * blur).ceil() as i64 + 2;

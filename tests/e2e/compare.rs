@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use chapan_metrics::ssim::{Size, Window, ssim};
 use chapan_tests::wait;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::visit::Visit;
 
@@ -30,6 +31,7 @@ fn two_pictures_are_chosen_looked_at_and_measured() {
     );
     visit.browser.see_at_last(&visit.says("compare.ssim_gaussian"));
     visit.browser.see("dB");
+    the_numbers_are_those_of_the_crate(&visit);
     visit.browser.tab_to("slider", &visit.says("compare.line"));
     visit.settled();
     visit.keep("compare-slider-1280-light");
@@ -47,6 +49,23 @@ fn two_pictures_are_chosen_looked_at_and_measured() {
     assert!(!visit.browser.scrolls_sideways());
     assert!(visit.browser.unnamed().is_empty(), "{:#?}", visit.browser.unnamed());
     visit.no_faults();
+}
+
+/// The browser's WebAssembly measures what the same crate measures here.
+fn the_numbers_are_those_of_the_crate(visit: &Visit) {
+    let found = visit.browser.script(
+        "return [...document.querySelectorAll('[data-exact]')].map((figure) => Number(figure.dataset.exact));",
+        &json!([]),
+    );
+    let wide = |id: &Value| visit.pixels(id).into_iter().flatten().map(f64::from).collect::<Vec<_>>();
+    let pictures = visit.pictures();
+    let (a, b) = (wide(&pictures[0]["id"]), wide(&pictures[1]["id"]));
+    let size = Size { width: 128, height: 128, channels: 3 };
+    for (place, window) in [(0, Window::Uniform7), (1, Window::Gaussian11)] {
+        let here = ssim(&a, &b, size, 255.0, window).expect("two pictures of one size");
+        let there = found[place].as_f64().expect("the page says its number");
+        assert!((here - there).abs() <= 1e-6, "{window:?}: {there} in the browser, {here} here");
+    }
 }
 
 /// Keeps the page's workers in reach of a story.

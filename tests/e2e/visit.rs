@@ -90,6 +90,20 @@ impl Visit {
         answer.body["items"].as_array().cloned().unwrap_or_default()
     }
 
+    /// Red, green and blue of a picture of the server, row by row.
+    pub fn pixels(&self, id: &Value) -> Vec<[u8; 3]> {
+        let path = format!("/api/images/{}/file", id.as_str().expect("a picture has an id"));
+        let file = Client::new(&self.server.address).file(&path).expect("the server answers");
+        let mut reader = png::Decoder::new(std::io::Cursor::new(file)).read_info().expect("it is a PNG");
+        let mut bytes = vec![0; reader.output_buffer_size().expect("it has a size")];
+        let frame = reader.next_frame(&mut bytes).expect("it is whole");
+        let channels = frame.color_type.samples();
+        bytes[..frame.buffer_size()]
+            .chunks_exact(channels)
+            .map(|pixel| if channels < 3 { [pixel[0]; 3] } else { [pixel[0], pixel[1], pixel[2]] })
+            .collect()
+    }
+
     /// Keeps what the window shows under `target/screenshots`.
     pub fn keep(&self, name: &str) {
         let folder = chapan_tests::tree::root().join("target/screenshots");

@@ -51,6 +51,12 @@ impl Client {
         self.answer(request.send_json(body)?)
     }
 
+    /// `POST` of a file as it is, with a JSON answer.
+    pub fn upload(&self, path: &str, file: &[u8]) -> Result<Answer, ureq::Error> {
+        let request = self.agent.post(format!("{}{path}", self.address)).header("cookie", self.cookie());
+        self.answer(request.header("content-type", "image/png").send(file)?)
+    }
+
     /// The bytes of a file.
     pub fn file(&self, path: &str) -> Result<Vec<u8>, ureq::Error> {
         let request = self.agent.get(format!("{}{path}", self.address)).header("cookie", self.cookie());

@@ -5,16 +5,18 @@ use crate::process::{self, say};
 use crate::project::Project;
 use crate::tools::python;
 
-/// `bench [generate|api] [options]`.
+/// `bench [generate|api|browser] [options]`.
 pub fn run(project: &Project, arguments: &[String]) -> Result {
     let (what, options) =
         arguments.split_first().map_or(("generate", &[][..]), |(what, rest)| (what.as_str(), rest));
     match what {
         "generate" => generate(project, options),
         "api" => api(project, options),
-        other => {
-            Err(Fault::usage(format!("there is no measure `{other}`"), "there are `generate` and `api`"))
-        }
+        "browser" => browser(project, options),
+        other => Err(Fault::usage(
+            format!("there is no measure `{other}`"),
+            "there are `generate`, `api` and `browser`",
+        )),
     }
 }
 
@@ -52,6 +54,22 @@ fn api(project: &Project, options: &[String]) -> Result {
         project
             .cargo()
             .args(["bench", "--locked", "--package", "chapan-tests", "--bench", "api", "--"])
+            .args(options),
+    )
+}
+
+/// What the browser computes by itself, beside the same work outside of it.
+fn browser(project: &Project, options: &[String]) -> Result {
+    let found = crate::tools::browser::ensure()?;
+    let dist = crate::web::build(project)?;
+    build(project)?;
+    process::run(
+        project
+            .cargo()
+            .env("CHAPAN_E2E_DIST", dist)
+            .env("CHAPAN_E2E_CHROMIUM", found.chromium)
+            .env("CHAPAN_E2E_DRIVER", found.driver)
+            .args(["bench", "--locked", "--package", "chapan-tests", "--bench", "browser", "--"])
             .args(options),
     )
 }

@@ -27,15 +27,17 @@ pub fn Figures(
             t_string!(i18n, lesson.ssim_is, value = value, band = band(i18n, found.ssim)).clone()
         }
     };
-    let figure = |name: Says, value: Signal<String>, meaning: Says| {
+    // The whole number stands beside the rounded one: for scripts, and for whoever looks closely.
+    let exact_figure = |name: Says, value: Signal<String>, meaning: Says, exact: Option<f64>| {
         view! {
             <div class="figure">
                 <dt>{move || name(i18n)}</dt>
-                <dd class="numeric">{move || value.get()}</dd>
+                <dd class="numeric" data-exact=exact.map(|exact| exact.to_string())>{move || value.get()}</dd>
                 <dd class="figure-meaning">{move || meaning(i18n)}</dd>
             </div>
         }
     };
+    let figure = |name, value, meaning| exact_figure(name, value, meaning, None);
     let psnr = Signal::derive(move || {
         found.psnr.map_or_else(
             || t_string!(i18n, compare.no_error).to_owned(),
@@ -52,18 +54,20 @@ pub fn Figures(
         <p class="compare-head">{headline}</p>
         <Scale ssim=found.ssim />
         <dl class="figures">
-            {figure(
+            {exact_figure(
                 |i18n| t_string!(i18n, compare.ssim),
                 Signal::stored(format!("{:.4}", found.ssim)),
                 |i18n| t_string!(i18n, compare.ssim_meaning),
+                Some(found.ssim),
             )}
             {found
                 .ssim_gaussian
                 .map(|value| {
-                    figure(
+                    exact_figure(
                         |i18n| t_string!(i18n, compare.ssim_gaussian),
                         Signal::stored(format!("{value:.4}")),
                         |i18n| t_string!(i18n, compare.ssim_gaussian_meaning),
+                        Some(value),
                     )
                 })}
             {figure(|i18n| t_string!(i18n, compare.psnr), psnr, psnr_meaning)}
@@ -78,7 +82,7 @@ pub fn Figures(
                 |i18n| t_string!(i18n, compare.differing_meaning),
             )}
         </dl>
-        <p class="compare-took numeric">
+        <p class="compare-took numeric" data-took=found.took_ms.to_string()>
             {move || t_string!(i18n, compare.took, ms = format!("{:.0}", found.took_ms)).clone()}
         </p>
     }

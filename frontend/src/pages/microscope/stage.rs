@@ -140,7 +140,8 @@ fn Duration(run: Run) -> impl IntoView {
                 }
                 None => t_string!(i18n, microscope.took_here, here = here).clone(),
             };
-            view! { <p class="scope-took numeric" data-testid="took">{words}</p> }
+            let took = run.times.get().decoded.to_string();
+            view! { <p class="scope-took numeric" data-testid="took" data-took=took>{words}</p> }
         })
     }
 }
