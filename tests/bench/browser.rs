@@ -2,6 +2,7 @@
 //! picture of the mini model. A report, not a verdict.
 
 use std::hint::black_box;
+use std::io::Write;
 use std::time::Instant;
 
 use chapan_metrics::ssim::{Size, Window, ssim};
@@ -56,11 +57,11 @@ fn similarity(browser: &Browser, client: &Client) {
     }
     // The first of each warms up.
     let (wasm, native) = (median(&wasm[1..]), median(&native[1..]));
-    println!(
+    tell(&format!(
         "compare {SIDE}x{SIDE}, both windows: {wasm:.0} ms in the browser (with PNG, PSNR, colours and map), \
          {native:.0} ms here (both windows alone): {:.2}",
         wasm / native
-    );
+    ));
 }
 
 /// The check under the prompt, warm.
@@ -80,7 +81,7 @@ fn check(browser: &Browser) {
             told.as_str()?.parse().ok().filter(|now: &f64| *now > 0.0 && (*now - before).abs() > 1e-9)
         }));
     }
-    println!("prompt check, warm: {:.0} ms in the browser", median(&took[1..]));
+    tell(&format!("prompt check, warm: {:.0} ms in the browser", median(&took[1..])));
 }
 
 /// The default picture: 128x128, 20 steps, guided.
@@ -115,10 +116,14 @@ fn picture(browser: &Browser, client: &Client) {
         }));
     }
     let (here, server) = (median(&here[1..]) / 1000.0, median(&server[1..]));
-    println!(
+    tell(&format!(
         "mini picture, 20 guided steps: {here:.2} s in the browser (one thread), {server:.2} s on the server: {:.1}",
         here / server
-    );
+    ));
+}
+
+fn tell(line: &str) {
+    writeln!(std::io::stdout(), "{line}").expect("standard output takes a line");
 }
 
 fn newest(client: &Client) -> String {

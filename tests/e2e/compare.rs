@@ -92,16 +92,24 @@ fn a_worker_that_panics_is_told_and_starts_again() {
     // Latents of a size that no page asks for cannot be held by any memory: the program panics.
     let task = json!({"id": 999_999, "task": {"Draw": {"model": "chapan-mini", "prompt": "x", "negative_prompt": null, "seed": 1,
         "num_inference_steps": 1, "guidance_scale": 1.0, "width": 65536, "height": 65536, "scheduler": null}}});
-    visit.browser.script("window.workers[0].postMessage([arguments[0]]);", &json!([task.to_string()]));
     // Comparisons go on meanwhile. The one that waits when it dies is answered with a notice; the next starts another worker.
+    // Where none waits in that moment nobody is told, and the next worker gets the task.
+    let poison = || {
+        let script = "if (window.workers.length > (window.poisoned ?? 0)) {
+            window.poisoned = window.workers.length;
+            window.workers.at(-1).postMessage([arguments[0]]);
+        }";
+        visit.browser.script(script, &json!([task.to_string()]));
+    };
     let swap = || visit.browser.click("button", &visit.says("compare.swap"));
     let told = || visit.browser.text().contains(&visit.says("errors.worker_crashed")).then_some(());
     wait::until("the notice", || {
+        poison();
         swap();
         wait::attempt(Duration::from_millis(400), told)
     });
     swap();
     wait::until("the next comparison", || told().is_none().then_some(()));
     visit.browser.see_at_last(&visit.says("compare.ssim_gaussian"));
-    assert_eq!(count(), json!(2));
+    assert!(count().as_u64() >= Some(2), "another worker was started");
 }
