@@ -67,3 +67,28 @@ pub fn fit(path: &Path, picture: DecodedPicture, buckets: &Buckets) -> Result<Fi
     let digest = Sha256::digest(&rgb).into();
     Ok(Fitted { bucket, rgb, original, crop, kept, enlarged: factor > 1.0, digest })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::png::encode_bare_png;
+
+    fn fitted(width: u32, height: u32, buckets: &Buckets) -> Fitted {
+        // Columns can be told apart.
+        let rgb: Vec<u8> = (0..width * height).flat_map(|i| [(i % width) as u8; 3]).collect();
+        let picture = decode_picture(&encode_bare_png(width, height, &rgb).unwrap()).unwrap();
+        fit(Path::new("test.png"), picture, buckets).unwrap()
+    }
+
+    #[test]
+    fn a_picture_covers_its_bucket_and_is_cut_in_the_middle() {
+        let wide = fitted(128, 64, &Buckets::square(64));
+        assert_eq!((wide.rgb.len(), wide.crop, wide.original), (64 * 64 * 3, (0, 32), (128, 64)));
+        assert!((wide.kept - 0.5).abs() < 1e-9 && !wide.enlarged);
+        assert_eq!((wide.rgb[0], wide.rgb[63 * 3]), (32, 95), "as many columns on both sides");
+        let shaped = fitted(128, 64, &Buckets::new(64, 8));
+        assert!(shaped.bucket.width > shaped.bucket.height && shaped.kept > 0.8, "{shaped:?}");
+        assert!(fitted(20, 20, &Buckets::square(64)).enlarged);
+        assert_eq!(fitted(64, 64, &Buckets::square(64)).digest, fitted(64, 64, &Buckets::square(64)).digest);
+    }
+}

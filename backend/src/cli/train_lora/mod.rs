@@ -92,21 +92,25 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failu
     if arguments.resume {
         run.resume()?;
     }
-    teller.doing("trying a step");
-    let started = Instant::now();
-    run.trainer.try_step()?;
-    let step_ms = started.elapsed().as_secs_f64() * 1000.0 * arguments.gradient_accumulation_steps as f64;
     let rounds = total.checked_div(plan_of_run.sample_every).map_or(0, |rounds| rounds + 2);
     let planned = Planned {
         samples: (rounds * plan_of_run.samples.len()) as u64,
         sample_pixels: (side * side) as u64,
-        step_ms: Some(step_ms),
+        step_ms: None,
     };
-    let preflight = plan(run.trainer, &set, folder.path(), planned);
-    teller.preflight(&preflight)?;
-    if preflight.is_blocked() {
+    // Memory and space are looked at before a step is tried: it would need them.
+    let before = plan(run.trainer, &set, folder.path(), planned);
+    if before.is_blocked() {
+        teller.preflight(&before)?;
         return Err(blocked());
     }
+    teller.doing("trying a step");
+    let started = Instant::now();
+    run.trainer.try_step()?;
+    let step_ms = started.elapsed().as_secs_f64() * 1000.0 * arguments.gradient_accumulation_steps as f64;
+    let planned = Planned { step_ms: Some(step_ms), ..planned };
+    let preflight = plan(run.trainer, &set, folder.path(), planned);
+    teller.preflight(&preflight)?;
     if arguments.check {
         return Ok(());
     }

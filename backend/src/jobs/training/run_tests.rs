@@ -9,7 +9,7 @@ use chapan_engine::pipelines::{GenerationParams, StableDiffusionXl};
 use chapan_engine::training::{Example, Role, Trainer, TrainingConfig};
 use chapan_engine::{DType, Device, Tensor};
 
-use super::{Plan, Run, RunFolder, SamplePrompt, Wish};
+use super::{Plan, Run, RunFolder, SamplePrompt, TrainingError, Wish};
 
 fn pipeline() -> StableDiffusionXl {
     let folder: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/pipelines/tiny-sdxl");
@@ -94,4 +94,28 @@ fn a_training_that_is_stopped_goes_on_where_it_was() {
     told(whole.path(), &[]);
     let read = |folder: &Path| std::fs::read(folder.join("lora.safetensors")).unwrap();
     assert!(read(folder.path()) == read(whole.path()), "the bytes differ");
+}
+
+#[test]
+fn numbers_that_leave_their_range_name_the_step_that_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let run_folder = RunFolder::open(folder.path(), true).unwrap();
+    told(folder.path(), &[(2, Wish::Stop)]);
+    let kept = run_folder.checkpoint().unwrap().unwrap();
+    let mut pipeline = pipeline();
+    let config = TrainingConfig { max_train_steps: 6, train_batch_size: 1, ..TrainingConfig::default() };
+    let mut trainer = Trainer::new(&mut pipeline, vec![example()], config).unwrap();
+    trainer.resume("the checkpoint", kept.clone(), "here").unwrap();
+    let huge = trainer.parameters().iter().map(|parameter| vec![1e30; parameter.values.len()]);
+    let huge = huge.collect();
+    trainer.set_parameters(huge).unwrap();
+    let (plan, mut observer) = (plan(), |_: &TrainingEvent| Wish::Continue);
+    let mut run = Run { trainer: &mut trainer, plan: &plan, folder: &run_folder, observer: &mut observer };
+    let error = run.to_the_end().unwrap_err();
+    assert!(matches!(error, TrainingError::AfterCheckpoint { step: 2, .. }), "{error}");
+    let text = error.to_string();
+    for part in ["of step 3 is not finite", "hint: ", "step 2 is kept", "checkpoint.safetensors"] {
+        assert!(text.contains(part), "`{part}` is not in {text}");
+    }
+    assert!(run_folder.checkpoint().unwrap().unwrap() == kept, "the checkpoint was touched");
 }
