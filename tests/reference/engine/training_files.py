@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Makes the LoRAs of tests/fixtures/training with `chapan train-lora`, and the pictures that diffusers draws with them.
 
-usage: training_files.py CHAPAN [OUT_DIR]   (CHAPAN: the built program; diffusers 0.42.1, peft 0.21, torch 2.15; under a minute)
+usage: training_files.py [OUT_DIR] [CHAPAN]   (CHAPAN: the built program, else that of a development build; diffusers 0.42.1,
+                                               peft 0.21, torch 2.15; under a minute)
 
   NAME.safetensors, NAME-kohya.safetensors    one training in PEFT's names and in kohya's
   files.json                                  their names
@@ -18,8 +19,8 @@ from safetensors.torch import save_file
 torch.set_num_threads(1)
 diffusers.logging.set_verbosity_error()
 FIXTURES = pathlib.Path(__file__).parents[2] / "fixtures"
-CHAPAN = sys.argv[1]
-OUT = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else FIXTURES / "training"
+OUT = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else FIXTURES / "training"
+CHAPAN = sys.argv[2] if len(sys.argv) > 2 else FIXTURES.parents[1] / "target/debug/chapan"
 TRAININGS = {
     "trained": ["--rank", "3", "--alpha", "5", "--train-feed-forward", "--train-convolutions", "--train-text-encoder", "--text-encoder-lr", "0.02"],
     "trained-dora": ["--rank", "2", "--train-feed-forward", "--use-dora"],
