@@ -283,8 +283,10 @@ fn a_long_side_of_8000_pixels_is_trained_on_and_said_to_be_cut() {
     let references = references(folder.path());
     picture(&references.join("wide.png"), 8000, 300, 5);
     std::fs::write(references.join("wide.txt"), "a very long caption about a steppe, ".repeat(40)).unwrap();
-    let run = train(&references, &folder.path().join("zed"), &["--check"]);
+    let output = folder.path().join("zed");
+    let run = train(&references, &output, &["--check"]);
     assert_eq!((run.status, codes(&events(&run))), (0, vec!["cut", "long_caption"]), "{}", run.stderr);
+    assert!(!output.exists(), "a check leaves nothing behind");
 }
 
 #[test]

@@ -52,7 +52,11 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failu
     arguments.config(1024).check()?;
     let installed = arguments.model.find(environment)?;
     let place = arguments.model.place()?;
-    let folder = RunFolder::open(&arguments.output, arguments.resume || arguments.check)?;
+    let folder = if arguments.check {
+        RunFolder::planned(&arguments.output)
+    } else {
+        RunFolder::open(&arguments.output, arguments.resume)?
+    };
     let teller = Teller::new(arguments.json);
     teller.doing("loading");
     let mut pipeline = installed.load(&place)?;
@@ -89,7 +93,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failu
     let plan_of_run = plan_of(arguments, &installed, &set, (total, params, belongs_to));
     let mut observer = |event: &TrainingEvent| teller.tell(event);
     let mut run = Run { trainer: &mut trainer, plan: &plan_of_run, folder: &folder, observer: &mut observer };
-    if arguments.resume {
+    if arguments.resume && !arguments.check {
         run.resume()?;
     }
     let rounds = total.checked_div(plan_of_run.sample_every).map_or(0, |rounds| rounds + 2);
@@ -99,7 +103,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failu
         step_ms: None,
     };
     // Memory and space are looked at before a step is tried: it would need them.
-    let before = plan(run.trainer, &set, folder.path(), planned);
+    let before = plan(run.trainer, &set, &folder, planned);
     if before.is_blocked() {
         teller.preflight(&before)?;
         return Err(blocked());
@@ -109,7 +113,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failu
     run.trainer.try_step()?;
     let step_ms = started.elapsed().as_secs_f64() * 1000.0 * arguments.gradient_accumulation_steps as f64;
     let planned = Planned { step_ms: Some(step_ms), ..planned };
-    let preflight = plan(run.trainer, &set, folder.path(), planned);
+    let preflight = plan(run.trainer, &set, &folder, planned);
     teller.preflight(&preflight)?;
     if arguments.check {
         return Ok(());

@@ -33,6 +33,17 @@ impl RunFolder {
         Ok(folder)
     }
 
+    /// The folder of a run that is only planned: nothing is made.
+    pub fn planned(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
+    /// The space that is free where the folder is or will be, if the system says so.
+    pub fn available_space(&self) -> Option<u64> {
+        let there = self.0.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("."));
+        fs4::available_space(there).ok()
+    }
+
     /// The folder itself.
     pub fn path(&self) -> &Path {
         &self.0

@@ -1,11 +1,9 @@
 //! What is known before the first step: sizes, memory, space, time.
 
-use std::path::Path;
-
 use chapan_api::training::{Finding, FindingCode, Preflight, Severity};
 use chapan_engine::training::{Role, Trainer};
 
-use super::PictureSet;
+use super::{PictureSet, RunFolder};
 use crate::jobs::available_memory_bytes;
 
 /// What the machine has, and what a tried step took.
@@ -20,7 +18,7 @@ pub struct Planned {
 }
 
 /// Puts everything together. What is planned is an estimate; what is free is asked of the system.
-pub fn plan(trainer: &Trainer<'_>, set: &PictureSet, folder: &Path, planned: Planned) -> Preflight {
+pub fn plan(trainer: &Trainer<'_>, set: &PictureSet, folder: &RunFolder, planned: Planned) -> Preflight {
     let config = trainer.config();
     let parameters: u64 = trainer.parameters().iter().map(|parameter| parameter.values.len() as u64).sum();
     let file_bytes = parameters * 4;
@@ -28,7 +26,7 @@ pub fn plan(trainer: &Trainer<'_>, set: &PictureSet, folder: &Path, planned: Pla
     // The checkpoint, the next one beside it, the file in two forms, and samples, which rarely exceed a byte a pixel.
     let disk_planned_bytes =
         file_bytes * (2 * means + 3) + planned.samples * planned.sample_pixels * 3 / 2 + (1 << 20);
-    let disk_free_bytes = fs4::available_space(folder).ok();
+    let disk_free_bytes = folder.available_space();
     let memory_planned_bytes = trainer.working_bytes(set.most_pixels());
     let memory_free_bytes = available_memory_bytes();
     let mut findings = set.findings.clone();
