@@ -1,6 +1,7 @@
 //! The engine against the reference libraries, on small fixtures whose generators are in `tests/reference`.
 #![expect(clippy::unwrap_used, reason = "a test stops at the first thing that is not there")]
 
+mod clips;
 mod images;
 mod layers;
 mod loras;

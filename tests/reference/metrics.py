@@ -83,11 +83,21 @@ def blurs():
         yield {"seed": seed, "width": width, "height": height, "radius": radius, "result": result.tobytes().hex()}
 
 
+def scores():
+    """The third part of the score: both pictures to 256x256 by Lanczos, to luma, then scikit-image's defaults."""
+    for seeds, a, b, smooth in [((40, 41), (300, 200), (64, 64), True), ((42, 42), (512, 512), (128, 128), False),
+                                ((43, 44), (256, 256), (256, 256), True), ((45, 46), (31, 90), (700, 12), False)]:
+        levels = [np.asarray(Image.fromarray(picture(seed, *size, 3, smooth)).resize((256, 256), Image.Resampling.LANCZOS).convert("L"))
+                  for seed, size in zip(seeds, (a, b))]
+        yield {"seeds": seeds, "sizes": [a, b], "smooth": smooth, "ssim": float(structural_similarity(*levels, data_range=255))}
+
+
 def main():
     grey = Image.fromarray(picture(19, 32, 16, 3, False)).convert("L")
     fixture = {
         "comparisons": list(comparisons()),
         "resizes": list(resizes()),
+        "scores": list(scores()),
         "blurs": list(blurs()),
         "luma": {"seed": 19, "width": 32, "height": 16, "result": grey.tobytes().hex()},
     }

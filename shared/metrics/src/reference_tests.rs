@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use crate::{
-    Filter, Size, Window, gaussian_blur, histogram_distance, luma, mse, psnr, psnr8, resize, ssim, ssim_map8,
+    Filter, ScorePicture, Size, Window, gaussian_blur, histogram_distance, luma, mse, psnr, psnr8, resize,
+    ssim, ssim_map8,
 };
 
 fn fixture() -> Value {
@@ -108,4 +109,22 @@ fn luma_equals_pillow_to_the_byte() {
     let pixels =
         picture(case["seed"].as_u64().unwrap(), (side(case, "width"), side(case, "height")), 3, false);
     assert_eq!(luma(&pixels), bytes(&case["result"]));
+}
+
+#[test]
+fn the_scores_similarity_equals_pillow_and_scikit_image() {
+    let fixture = fixture();
+    let cases = fixture["scores"].as_array().unwrap();
+    assert!(cases.len() >= 4);
+    for case in cases {
+        let prepared = |index: usize| {
+            let size = &case["sizes"][index];
+            let (width, height) = (size[0].as_u64().unwrap() as usize, size[1].as_u64().unwrap() as usize);
+            let seed = case["seeds"][index].as_u64().unwrap();
+            let pixels = picture(seed, (width, height), 3, case["smooth"].as_bool().unwrap());
+            ScorePicture::new(&pixels, width, height).unwrap()
+        };
+        let (got, expected) = (prepared(0).ssim(&prepared(1)).unwrap(), case["ssim"].as_f64().unwrap());
+        assert!((got - expected).abs() <= 1e-6, "{case}: {got}");
+    }
 }

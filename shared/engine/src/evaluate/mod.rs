@@ -1,14 +1,19 @@
-//! Networks that look at pictures: the attribute judge, and the scoring CLIP of the mini family.
+//! Networks that look at pictures: the attribute judge, and every CLIP that scores.
 //!
-//! Both see through a small convolutional tower whose layers are listed in their `config.json`, so that a better tower needs
-//! no new code. They are for scoring and evaluation; the pipelines never ask them.
+//! [`Clip`] is the one noun for scoring: a CLIP of transformers, or the mini family's. The judge and the mini CLIP see through
+//! a small convolutional tower whose layers are listed in their `config.json`, so that a better tower needs no new code. They
+//! are for scoring and evaluation; the pipelines never ask them.
 
+mod clip;
 mod conv_clip;
 mod judge;
+mod preprocessor;
 mod tower;
 
+pub use clip::Clip;
 pub use conv_clip::ConvClip;
 pub use judge::{AttributeJudge, JudgeGroup};
+pub use preprocessor::{Preprocessor, RgbPicture};
 pub use tower::{LayerConfig, Tower};
 
 use candle_core::{Device, Tensor};

@@ -186,6 +186,11 @@ impl ClipModel {
         unit(&self.text.forward(ids)?.text_embeds.ok_or_else(missing)?)
     }
 
+    /// Tokens of the longest text that it reads.
+    pub fn max_positions(&self) -> usize {
+        self.text.max_positions()
+    }
+
     /// What cosines are multiplied with before a softmax.
     pub fn logit_scale(&self) -> f64 {
         self.logit_scale
