@@ -4,7 +4,9 @@
 //! to standard error as a fact and a `hint:`. Exit status: 0 done, 1 failed, 2 the command line is wrong. Commands call
 //! the same code that the server's jobs call; nothing is implemented twice.
 
+mod analyze;
 mod bench;
+mod clips;
 mod doctor;
 mod failure;
 mod generate;
@@ -14,6 +16,7 @@ mod models;
 mod noise;
 pub mod output;
 mod pretrain;
+mod score;
 mod serve;
 mod source;
 mod train_lora;
@@ -52,6 +55,10 @@ enum Command {
     Noise(noise::Arguments),
     /// Teach a model a character from a few pictures: a small file
     TrainLora(Box<train_lora::Arguments>),
+    /// Say what reference pictures show: key features, a training prompt, captions
+    Analyze(analyze::Arguments),
+    /// Hold pictures against references: who comes nearest, and why
+    Score(Box<score::Arguments>),
     /// List the installed models, LoRAs and upscalers
     Models(models::Arguments),
     /// Draw pictures of the world that the mini family is trained on, with captions
@@ -73,6 +80,8 @@ pub fn main() -> ExitCode {
         Command::Upscale(arguments) => upscale::run(&arguments, &environment),
         Command::Noise(arguments) => noise::run(&arguments),
         Command::TrainLora(arguments) => train_lora::run(&arguments, &environment),
+        Command::Analyze(arguments) => analyze::run(&arguments, &environment),
+        Command::Score(arguments) => score::run(&arguments, &environment),
         Command::Models(arguments) => models::run(&arguments, &environment),
         Command::World(arguments) => world::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments, &environment),

@@ -86,3 +86,12 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         fail(error)
     })
 }
+
+/// Writes a value as a JSON file.
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
+    let mut bytes = serde_json::to_vec_pretty(value).map_err(|error| {
+        Failure::new(format!("cannot write the result as JSON: {error}"), "please report this")
+    })?;
+    bytes.push(b'\n');
+    write_file(path, &bytes)
+}

@@ -5,6 +5,7 @@
 //! the lease can make. What this room does not know: HTTP, and who may do what.
 
 mod attempt;
+pub mod comparison;
 mod device;
 mod downloads;
 mod enlarging;

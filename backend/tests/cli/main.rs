@@ -8,6 +8,7 @@ mod again;
 mod generate;
 mod pictures;
 mod places;
+mod score;
 mod train;
 mod upscale;
 
@@ -59,6 +60,8 @@ fn help_shows_commands_and_examples() {
         "generate",
         "upscale",
         "train-lora",
+        "analyze",
+        "score",
         "noise",
         "models",
         "world",
@@ -72,6 +75,8 @@ fn help_shows_commands_and_examples() {
         &["generate"][..],
         &["upscale"],
         &["train-lora"],
+        &["analyze"],
+        &["score"],
         &["noise"],
         &["models"],
         &["world"],

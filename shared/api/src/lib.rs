@@ -4,6 +4,8 @@
 //! function before it sends. Jobs have one reducer, [`job::JobState::apply`], for every stream of events. This crate
 //! knows nothing of HTTP, storage or models, and builds for wasm32.
 
+pub mod analysis;
+pub mod comparison;
 pub mod download;
 pub mod error;
 pub mod folder;

@@ -101,7 +101,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     report(&figures, arguments.json)
 }
 
-fn models_folder(named: Option<&Path>) -> Result<PathBuf, Failure> {
+/// The folder of the mini family.
+pub fn models_folder(named: Option<&Path>) -> Result<PathBuf, Failure> {
     let found = match named {
         Some(folder) => Some(folder.to_owned()),
         None => assets_folders("assets/models").into_iter().next(),

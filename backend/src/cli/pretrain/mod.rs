@@ -1,5 +1,6 @@
 //! `chapan pretrain`: the mini family, measured.
 
+mod analysis;
 mod evaluate;
 mod gates;
 
@@ -14,11 +15,15 @@ use super::Failure;
 #[command(after_help = "Examples:
   chapan pretrain --evaluate                           # every gate on 500 held-out scenes
   chapan pretrain --evaluate --scenes 100 --json       # a quicker look, for programs
+  chapan pretrain --analysis                           # is `chapan analyze` right? by group
 Held-out scenes are drawn here from seeds that training never saw. The pictures of the prompt gates take most of the time.")]
 pub struct Arguments {
     /// Measure the family in `--models` and print every gate.
-    #[arg(long, required = true)]
+    #[arg(long, required_unless_present = "analysis")]
     evaluate: bool,
+    /// Measure only how right the analysis of references is, on as many held-out portraits as `--scenes`.
+    #[arg(long, conflicts_with = "evaluate")]
+    analysis: bool,
     /// The folder with chapan-mini, chapan-mini-clip and chapan-mini-judge [default: assets/models]
     #[arg(long, value_name = "DIR")]
     models: Option<PathBuf>,
@@ -41,5 +46,5 @@ pub struct Arguments {
 
 /// Measures the family.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    evaluate::run(arguments)
+    if arguments.analysis { analysis::run(arguments) } else { evaluate::run(arguments) }
 }
