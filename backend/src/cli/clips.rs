@@ -47,14 +47,14 @@ pub struct Looking {
 impl ClipOptions {
     /// Reads the features, then the model.
     pub fn open(&self, environment: &Environment) -> Result<Looking, Failure> {
-        let features = match &self.features {
-            Some(path) => path.clone(),
-            None => {
-                let folders = assets_folders("assets/features").into_iter();
-                let found = folders.map(|folder| folder.join(USUAL_FEATURES)).find(|path| path.is_file());
-                let hint = "name a file with --features";
-                found.ok_or_else(|| Failure::new("there are no features beside the program", hint))?
-            }
+        let features = if let Some(path) = &self.features {
+            path.clone()
+        } else {
+            let folders = assets_folders("assets/features").into_iter();
+            let found = folders.map(|folder| folder.join(USUAL_FEATURES)).find(|path| path.is_file());
+            found.ok_or_else(|| {
+                Failure::new("there are no features beside the program", "name a file with --features")
+            })?
         };
         let set = read_features(&features)?;
         let folder = self.folder(environment)?;

@@ -59,6 +59,7 @@ fn the_hero_is_recognised_by_his_key_features() {
     ] {
         assert_eq!(key(group).as_deref(), Some(value), "{group}: {analysis:#}");
     }
+    assert_eq!(analysis["key_features"].as_array().unwrap().len(), 5, "{analysis:#}");
     // What differs between the pictures is not the character.
     for group in ["style", "expression", "background", "pose"] {
         assert_eq!(key(group), None, "{group}");

@@ -165,7 +165,7 @@ impl Analysis {
                 .filter(|(group, found)| !found.unsure && !is_key(&group.name));
             let said = differing.filter_map(|(group, found)| {
                 let value = group.values.iter().find(|value| value.name == found.top_match)?;
-                value.is_said().then(|| value.caption.as_str())
+                value.is_said().then_some(value.caption.as_str())
             });
             picture.caption = trigger.into_iter().chain(said).collect::<Vec<_>>().join(", ");
         }

@@ -26,6 +26,7 @@ pub struct RgbPicture<'a> {
 /// `preprocessor_config.json`, with the values of the first CLIP where it says nothing.
 #[derive(Debug, Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the checkpoint's own file")]
 struct Config {
     do_resize: bool,
     size: Option<Sides>,
