@@ -211,7 +211,7 @@ mod tests {
             (r#"{"size": {"height": 32, "width": 16}}"#, "square"),
             (r#"{"image_std": [0, 1, 1]}"#, "image_std"),
             (r#"{"do_resize": false}"#, "do_resize"),
-            ("[]", "JSON"),
+            ("{", "JSON"),
         ] {
             let error = Preprocessor::parse(Some(json), 32).unwrap_err().to_string();
             assert!(error.contains(word) && error.contains("hint: "), "{json}: {error}");
