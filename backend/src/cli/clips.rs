@@ -21,16 +21,16 @@ pub struct ClipOptions {
     /// A CLIP's id in a folder of models, or a folder in transformers' layout (ViT-B/32, L/14, ...) [default:
     /// chapan-mini-clip]
     #[arg(long, value_name = "ID|PATH")]
-    model: Option<String>,
+    pub model: Option<String>,
     /// Groups of phrases as JSON; `assets/features/character.json` is one to copy and change [default: that one]
     #[arg(long, value_name = "FILE.json")]
-    features: Option<PathBuf>,
+    pub features: Option<PathBuf>,
     /// The studio's data folder, whose `models` are found by id [default: the user's own]
     #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
+    pub data_dir: Option<PathBuf>,
     /// Where to run: auto, cpu, cuda:N or metal
     #[arg(long, default_value = "auto")]
-    device: String,
+    pub device: String,
 }
 
 /// A CLIP and its features, ready to look.

@@ -39,6 +39,14 @@ impl Failure {
         Self { status: 2, ..Self::from_text(text) }
     }
 
+    /// The fact, and on a line of its own the hint: the text that [`Self::from_text`] reads.
+    pub fn text(&self) -> String {
+        match &self.hint {
+            Some(hint) => format!("{}\nhint: {hint}", self.fact),
+            None => self.fact.clone(),
+        }
+    }
+
     /// The exit status for the shell.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.status)

@@ -7,6 +7,7 @@
 mod analyze;
 mod bench;
 mod clips;
+mod compete;
 mod doctor;
 mod failure;
 mod generate;
@@ -59,6 +60,8 @@ enum Command {
     Analyze(analyze::Arguments),
     /// Hold pictures against references: who comes nearest, and why
     Score(Box<score::Arguments>),
+    /// Train, draw, score, learn, again: rounds until a LoRA is ahead
+    Compete(Box<compete::Arguments>),
     /// List the installed models, LoRAs and upscalers
     Models(models::Arguments),
     /// Draw pictures of the world that the mini family is trained on, with captions
@@ -82,6 +85,7 @@ pub fn main() -> ExitCode {
         Command::TrainLora(arguments) => train_lora::run(&arguments, &environment),
         Command::Analyze(arguments) => analyze::run(&arguments, &environment),
         Command::Score(arguments) => score::run(&arguments, &environment),
+        Command::Compete(arguments) => compete::run(&arguments, &environment),
         Command::Models(arguments) => models::run(&arguments, &environment),
         Command::World(arguments) => world::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments, &environment),

@@ -87,6 +87,14 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     })
 }
 
+/// Writes a value as one line of JSON to standard output, for programs that read events.
+pub fn say_line(value: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string(value).map_err(|error| {
+        Failure::new(format!("cannot write the result as JSON: {error}"), "please report this")
+    })?;
+    say(&text)
+}
+
 /// Writes a value as a JSON file.
 pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
     let mut bytes = serde_json::to_vec_pretty(value).map_err(|error| {

@@ -96,7 +96,8 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failu
     if arguments.json { output::say_json(&report) } else { tell(&report) }
 }
 
-fn weights(text: &str) -> Result<ScoreWeights, Failure> {
+/// Three numbers, separated by commas.
+pub fn weights(text: &str) -> Result<ScoreWeights, Failure> {
     let hint = "write three numbers of zero or more, such as 0.4,0.4,0.2";
     let numbers: Result<Vec<f64>, _> = text.split(',').map(|part| part.trim().parse::<f64>()).collect();
     let Ok([clip_similarity, feature_matching, ssim]) =
@@ -111,21 +112,25 @@ fn weights(text: &str) -> Result<ScoreWeights, Failure> {
     Ok(ScoreWeights { clip_similarity, feature_matching, ssim })
 }
 
+/// What a file or folder is called when nobody names it.
+fn own_name(path: &Path) -> String {
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let name = if path.is_dir() { path.file_name() } else { path.file_stem() };
+    name.unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// `NAME=PATH`, or a path that is named after itself.
+pub fn named_path(text: &str) -> (String, PathBuf) {
+    let whole = PathBuf::from(text);
+    match text.split_once('=') {
+        Some((name, path)) if !whole.exists() => (name.trim().to_owned(), PathBuf::from(path)),
+        _ => (own_name(&whole), whole),
+    }
+}
+
 /// The contestants by name.
 fn named(arguments: &Arguments) -> Result<Vec<(String, PathBuf)>, Failure> {
-    let own_name = |path: &Path| {
-        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let name = if path.is_dir() { path.file_name() } else { path.file_stem() };
-        name.unwrap_or_default().to_string_lossy().into_owned()
-    };
-    let mut named: Vec<(String, PathBuf)> = Vec::new();
-    for text in &arguments.images {
-        let whole = PathBuf::from(text);
-        named.push(match text.split_once('=') {
-            Some((name, path)) if !whole.exists() => (name.trim().to_owned(), PathBuf::from(path)),
-            _ => (own_name(&whole), whole),
-        });
-    }
+    let mut named: Vec<(String, PathBuf)> = arguments.images.iter().map(|text| named_path(text)).collect();
     named.extend(arguments.image.iter().map(|path| (own_name(path), path.clone())));
     for (index, (name, path)) in named.iter().enumerate() {
         if name.is_empty() || named[..index].iter().any(|(other, _)| other == name) {

@@ -6,6 +6,7 @@
 
 mod attempt;
 pub mod comparison;
+pub mod competition;
 mod device;
 mod downloads;
 mod enlarging;

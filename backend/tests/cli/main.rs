@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first thing that is not there")]
 
 mod again;
+mod compete;
 mod generate;
 mod pictures;
 mod places;
@@ -62,6 +63,7 @@ fn help_shows_commands_and_examples() {
         "train-lora",
         "analyze",
         "score",
+        "compete",
         "noise",
         "models",
         "world",
@@ -77,6 +79,7 @@ fn help_shows_commands_and_examples() {
         &["train-lora"],
         &["analyze"],
         &["score"],
+        &["compete"],
         &["noise"],
         &["models"],
         &["world"],

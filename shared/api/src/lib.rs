@@ -6,6 +6,7 @@
 
 pub mod analysis;
 pub mod comparison;
+pub mod competition;
 pub mod download;
 pub mod error;
 pub mod folder;

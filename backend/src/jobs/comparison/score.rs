@@ -48,8 +48,14 @@ impl References {
         self.pick(|fold| &fold.training)
     }
 
-    fn held_out(&self) -> Vec<Seen> {
+    /// Those that pictures are compared with.
+    pub fn held_out(&self) -> Vec<Seen> {
         self.pick(|fold| &fold.held_out)
+    }
+
+    /// How they were kept apart.
+    pub fn holdout(&self) -> Holdout {
+        self.holdout
     }
 
     fn pick(&self, side: impl Fn(&Fold) -> &Vec<usize>) -> Vec<Seen> {

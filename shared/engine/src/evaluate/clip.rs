@@ -1,5 +1,7 @@
 //! A CLIP, whichever it is: the mini family's own, or one of transformers (ViT-B/32, L/14 and the like) from its folder.
 
+use std::ops::Range;
+
 use candle_core::{DType, Device, Tensor};
 use serde::Deserialize;
 
@@ -178,7 +180,8 @@ impl Clip {
     /// Unit vectors of one picture with each of `cells * cells` cells covered in turn, in rows from the top: what a phrase
     /// loses where a cell is covered is what the model saw there (occlusion, Zeiler and Fergus 2014).
     ///
-    /// The cover is the picture's mean colour. The model sees the middle square of a picture that is not square.
+    /// The cover is the mean colour of what is around the cell: the colour of the whole would be a thing of its own in a plain
+    /// sky. The model sees the middle square of a picture that is not square.
     ///
     /// # Errors
     /// As [`Self::embed_pictures`].
@@ -186,17 +189,15 @@ impl Clip {
         let pixels = self.preprocessor.pixels(picture)?;
         let (side, cells) = (self.image_size(), self.cells());
         let plane = side * side;
-        let means: Vec<f32> = pixels
-            .chunks_exact(plane)
-            .map(|plane| (plane.iter().map(|v| f64::from(*v)).sum::<f64>() / plane.len() as f64) as f32)
-            .collect();
         let edge = |cell: usize| cell * side / cells;
         let cover = |cell: usize| {
             let (row, column) = (cell / cells, cell % cells);
+            let (rows, columns) = (edge(row)..edge(row + 1), edge(column)..edge(column + 1));
             let mut covered = pixels.clone();
-            for (channel, mean) in means.iter().enumerate() {
-                for y in edge(row)..edge(row + 1) {
-                    covered[channel * plane + y * side..][edge(column)..edge(column + 1)].fill(*mean);
+            for channel in 0..3 {
+                let mean = mean_around(&pixels[channel * plane..][..plane], side, &rows, &columns);
+                for y in rows.clone() {
+                    covered[channel * plane + y * side..][columns.clone()].fill(mean);
                 }
             }
             covered
@@ -222,6 +223,23 @@ impl Clip {
         all_finite(&rows, "the embedding of a picture")?;
         Ok(rows)
     }
+}
+
+/// The mean of the pixels around a cell, as far away as half its height; of the cell itself where there is nothing around.
+fn mean_around(plane: &[f32], side: usize, rows: &Range<usize>, columns: &Range<usize>) -> f32 {
+    let reach = (rows.len() / 2).max(1);
+    let wider = |range: &Range<usize>| range.start.saturating_sub(reach)..(range.end + reach).min(side);
+    let (mut sum, mut count) = (0.0, 0_usize);
+    for y in wider(rows) {
+        for x in wider(columns).filter(|x| !(rows.contains(&y) && columns.contains(x))) {
+            sum += f64::from(plane[y * side + x]);
+            count += 1;
+        }
+    }
+    if count == 0 {
+        return plane.iter().map(|value| value / plane.len() as f32).sum();
+    }
+    (sum / count as f64) as f32
 }
 
 fn all_finite(rows: &[Vec<f32>], what: &str) -> Result<()> {

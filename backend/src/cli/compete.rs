@@ -1,0 +1,325 @@
+//! `chapan compete`: rounds of training, drawing and scoring until the LoRA is ahead, or nothing helps.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use chapan_api::competition::{Decision, RoundSettings, TrainingHistory};
+use chapan_engine::pipelines::GenerationParams;
+use chapan_engine::training::TrainingConfig;
+use clap::{Args, Parser};
+
+use super::clips::{ClipOptions, reference_folders};
+use super::installed::{Installed, ModelOptions};
+use super::score::{named_path, weights};
+use super::{Failure, output, train_lora};
+use crate::config::Environment;
+use crate::jobs::comparison::{References, look_at_folder};
+use crate::jobs::competition::{Artist, Competition, CompetitionError, CompetitionFolder, Imported, Request};
+
+/// The most pictures of a contestant.
+const MAX_PICTURES: u64 = 200;
+
+/// Options of `chapan compete`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  chapan compete --references assets/references/aldar --prompt \"aldar kose riding across the steppe\" --output aldar
+  chapan compete --references photos --trigger \"sks dog\" --prompt \"a drawing of sks dog\" --images other=pictures --output dog
+Each round trains a LoRA, has everybody draw the same prompts and seeds, scores, ranks and learns one thing, which the next round
+changes. It ends when the LoRA is no further behind the best competitor than --score-gap, after --iterations rounds, or when
+two rounds bring no gain beyond the noise. OUTPUT has every picture, report and feedback, training_history.json and
+report.html. The same command goes on where it was stopped; finished rounds are not done again.
+Captions come from .txt files beside the references, else from what the CLIP sees in them.")]
+pub struct Arguments {
+    /// Folder of pictures; of one with `training` and `held-out` inside both are taken as they are, else every third is held out.
+    #[arg(long, value_name = "DIR")]
+    references: PathBuf,
+    /// What everybody draws; repeats
+    #[arg(long, value_name = "TEXT", required = true)]
+    prompt: Vec<String>,
+    /// Word that the character is called by, for captions that come from what the CLIP sees
+    #[arg(long, value_name = "WORD")]
+    trigger: Option<String>,
+    /// The most rounds
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    iterations: u32,
+    /// How far the LoRA may stay behind the best competitor
+    #[arg(long, default_value_t = 0.05, allow_negative_numbers = true)]
+    score_gap: f64,
+    /// Pictures of each prompt, each with a seed of its own
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u64).range(2..=MAX_PICTURES))]
+    num_images_per_prompt: u64,
+    /// Seed of the first picture; the next ones follow
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    #[command(flatten)]
+    model: ModelOptions,
+    /// The CLIP that scores, by id or folder [default: chapan-mini-clip]
+    #[arg(long, value_name = "ID|PATH")]
+    clip: Option<String>,
+    /// Groups of phrases as JSON [default: assets/features/character.json]
+    #[arg(long, value_name = "FILE.json")]
+    features: Option<PathBuf>,
+    /// How much clip, features and ssim count
+    #[arg(long, value_name = "CLIP,FEATURES,SSIM", default_value = "0.4,0.4,0.2")]
+    weights: String,
+    /// Another contestant's folder of pictures; repeats
+    #[arg(long, value_name = "[NAME=]DIR")]
+    images: Vec<String>,
+    /// Another contestant's LoRA; repeats
+    #[arg(long, value_name = "[NAME=]FILE")]
+    lora: Vec<String>,
+    /// Steps of the first round's training [default: the model's usual]
+    #[arg(long)]
+    max_train_steps: Option<u64>,
+    /// Learning rate of the first round [default: the model's usual]
+    #[arg(long)]
+    learning_rate: Option<f64>,
+    /// Columns of the first round's factors [default: the model's usual]
+    #[arg(long)]
+    rank: Option<u64>,
+    /// Denoising steps of every picture
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    num_inference_steps: u32,
+    /// Classifier-free guidance of every picture
+    #[arg(long, default_value_t = 5.0)]
+    guidance_scale: f64,
+    /// Language of report.html: en, ru or kk
+    #[arg(long, default_value = "en", value_parser = ["en", "ru", "kk"])]
+    language: String,
+    /// The folder of this competition
+    #[arg(long, value_name = "DIR")]
+    output: PathBuf,
+    /// Report events as JSON, one a line; the last is the history.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The training's own options, as its command reads them.
+#[derive(Parser)]
+struct TrainLine {
+    #[command(flatten)]
+    arguments: train_lora::Arguments,
+}
+
+/// A failure of the training as one of the competition, with its words.
+impl From<Failure> for CompetitionError {
+    fn from(failure: Failure) -> Self {
+        Self::Training(failure.text())
+    }
+}
+
+impl From<CompetitionError> for Failure {
+    fn from(error: CompetitionError) -> Self {
+        match error {
+            CompetitionError::Engine(error) => error.into(),
+            CompetitionError::Comparison(error) => error.into(),
+            other => Self::from_text(&other.to_string()),
+        }
+    }
+}
+
+/// Runs the rounds.
+pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failure> {
+    check(arguments)?;
+    let weights = weights(&arguments.weights)?;
+    let imported = imported(arguments)?;
+    let installed = arguments.model.find(environment)?;
+    let place = arguments.model.place()?;
+    let looking = ClipOptions {
+        model: arguments.clip.clone(),
+        features: arguments.features.clone(),
+        data_dir: arguments.model.data_dir.clone(),
+        device: arguments.model.device.clone(),
+    }
+    .open(environment)?;
+    let look = |folder: &Path| look_at_folder(&looking.clip, folder, |_, _| {});
+    let references = match reference_folders(&arguments.references) {
+        (training, Some(held_out)) => References::given(look(&training)?, look(&held_out)?),
+        (all, None) => References::split(look(&all)?),
+    };
+    let pipeline = installed.load(&place)?;
+    let side = pipeline.default_size();
+    let usual: TrainingConfig = train_line(arguments, &[])?.config(side);
+    let settings = RoundSettings {
+        max_train_steps: arguments.max_train_steps.unwrap_or(usual.max_train_steps as u64),
+        learning_rate: arguments.learning_rate.unwrap_or(usual.learning_rate),
+        rank: arguments.rank.unwrap_or(usual.rank as u64),
+        emphasised: Vec::new(),
+    };
+    let params = GenerationParams {
+        width: side,
+        height: side,
+        num_inference_steps: arguments.num_inference_steps as usize,
+        guidance_scale: arguments.guidance_scale,
+        ..GenerationParams::default()
+    };
+    let folder = CompetitionFolder::open(&arguments.output)?;
+    let mut train = |settings: &RoundSettings, references: &Path, held_out: Option<&Path>, to: &Path| {
+        let mut words: Vec<String> = [
+            ("--max-train-steps", settings.max_train_steps.to_string()),
+            ("--learning-rate", settings.learning_rate.to_string()),
+            ("--rank", settings.rank.to_string()),
+        ]
+        .into_iter()
+        .flat_map(|(name, value)| [name.to_owned(), value])
+        .collect();
+        if let Some(held_out) = held_out {
+            words.extend(["--held-out-references".to_owned(), held_out.display().to_string()]);
+        }
+        let paths = [("--references", references), ("--output", to)];
+        words.extend(paths.iter().flat_map(|(name, path)| [(*name).to_owned(), path.display().to_string()]));
+        Ok(train_lora::run(&train_line(arguments, &words)?, environment)?)
+    };
+    let mut tell = |what: &str| {
+        // A reader that has gone away does not stop the competition.
+        drop(if arguments.json {
+            output::say_line(&serde_json::json!({ "kind": "doing", "what": what }))
+        } else {
+            output::say(what)
+        });
+    };
+    let mut competition = Competition {
+        folder: &folder,
+        clip: &looking.clip,
+        clip_id: &looking.model,
+        phrases: &looking.phrases,
+        artist: Artist { pipeline, params },
+        references,
+        request: request(arguments, weights, settings, &installed)?,
+        imported,
+        train: &mut train,
+        tell: &mut tell,
+        language: arguments.language.clone(),
+    };
+    let history = competition.run()?;
+    if arguments.json { output::say_line(&history) } else { tell_history(&history, &arguments.output) }
+}
+
+/// Faults that are known before anything is loaded.
+fn check(arguments: &Arguments) -> Result<(), Failure> {
+    if let Some(prompt) = arguments.prompt.iter().find(|prompt| prompt.trim().is_empty()) {
+        let fact = format!("`--prompt` is `{prompt}`, which is empty");
+        return Err(Failure::usage(fact, "say what everybody shall draw"));
+    }
+    let numbers = [("--score-gap", arguments.score_gap), ("--guidance-scale", arguments.guidance_scale)];
+    if let Some((name, value)) = numbers.iter().find(|(_, value)| !value.is_finite()) {
+        return Err(Failure::usage(format!("`{name}` is `{value}`"), "give a number, such as 0.05"));
+    }
+    let pictures = arguments.num_images_per_prompt.saturating_mul(arguments.prompt.len() as u64);
+    if pictures > MAX_PICTURES {
+        let fact = format!("{pictures} pictures a contestant, at most {MAX_PICTURES} are drawn");
+        return Err(Failure::usage(fact, "give fewer prompts or seeds"));
+    }
+    if arguments.seed.checked_add(arguments.num_images_per_prompt).is_none() {
+        return Err(Failure::usage(
+            format!("`--seed {}` goes beyond 2^64", arguments.seed),
+            "take a smaller one",
+        ));
+    }
+    Ok(())
+}
+
+/// What is asked for, with all that decides the bytes.
+fn request(
+    arguments: &Arguments,
+    weights: chapan_api::comparison::ScoreWeights,
+    settings: RoundSettings,
+    installed: &Installed,
+) -> Result<Request, Failure> {
+    let made_with: BTreeMap<String, String> = [
+        ("model", installed.id.to_string()),
+        ("model_sha256", installed.sha256()?),
+        ("device", arguments.model.device.clone()),
+        ("num_inference_steps", arguments.num_inference_steps.to_string()),
+        ("guidance_scale", arguments.guidance_scale.to_string()),
+    ]
+    .map(|(key, value)| (key.to_owned(), value))
+    .into();
+    Ok(Request {
+        prompts: arguments.prompt.clone(),
+        seeds: (arguments.seed..arguments.seed + arguments.num_images_per_prompt).collect(),
+        iterations: arguments.iterations,
+        score_gap: arguments.score_gap,
+        weights,
+        settings,
+        trigger: arguments.trigger.clone(),
+        made_with,
+    })
+}
+
+/// The contestants from elsewhere; their names become names of files.
+fn imported(arguments: &Arguments) -> Result<Vec<(String, Imported)>, Failure> {
+    let mut imported: Vec<(String, Imported)> = Vec::new();
+    let mut add = |(name, path): (String, PathBuf), is_lora: bool| {
+        let is_plain = name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | ' ' | '.'))
+            && !name.starts_with('.')
+            && !name.is_empty();
+        let is_ours = name == "base" || name.starts_with("round-");
+        if !is_plain || is_ours || imported.iter().any(|(other, _)| *other == name) {
+            let fact = format!("`{name}` cannot be the name of `{}`", path.display());
+            return Err(Failure::usage(fact, "name each with letters and digits, as --images other=DIR"));
+        }
+        if is_lora && !path.is_file() || !is_lora && !path.is_dir() {
+            let fact = format!("there is no `{}`", path.display());
+            return Err(Failure::new(fact, "is the path right?"));
+        }
+        imported.push((name, if is_lora { Imported::Lora(path) } else { Imported::Pictures(path) }));
+        Ok(())
+    };
+    arguments.images.iter().try_for_each(|text| add(named_path(text), false))?;
+    arguments.lora.iter().try_for_each(|text| add(named_path(text), true))?;
+    Ok(imported)
+}
+
+/// The training's options: what is the same for all rounds, and `words`.
+fn train_line(arguments: &Arguments, words: &[String]) -> Result<train_lora::Arguments, Failure> {
+    let ModelOptions { model, data_dir, device, dtype } = &arguments.model;
+    let mut line: Vec<String> =
+        ["train-lora", "--sample-steps", "0", "--resume", "--device", device].map(str::to_owned).to_vec();
+    for (name, value) in [("--model", model.clone()), ("--dtype", dtype.clone())] {
+        line.extend(value.into_iter().flat_map(|value| [name.to_owned(), value]));
+    }
+    if let Some(data_dir) = data_dir {
+        line.extend(["--data-dir".to_owned(), data_dir.display().to_string()]);
+    }
+    if arguments.json {
+        line.push("--json".to_owned());
+    }
+    if words.is_empty() {
+        // Only asked for what is usual.
+        line.extend(["--references", ".", "--output", "."].map(str::to_owned));
+    }
+    line.extend(words.iter().cloned());
+    let parsed = TrainLine::try_parse_from(line);
+    let parsed = parsed.map_err(|error| Failure::usage(error, "see `chapan train-lora --help`"))?;
+    Ok(parsed.arguments)
+}
+
+fn tell_history(history: &TrainingHistory, folder: &Path) -> Result<(), Failure> {
+    output::say("")?;
+    let header =
+        ["ROUND", "STEPS", "RATE", "RANK", "QUALITY", "", "OVER BASE", "", "THEN"].map(str::to_owned);
+    let error = |error: Option<f64>| error.map_or_else(String::new, |error| format!("±{error:.3}"));
+    let rows = history.rounds.iter().map(|round| {
+        [
+            round.round.to_string(),
+            round.settings.max_train_steps.to_string(),
+            format!("{:e}", round.settings.learning_rate),
+            round.settings.rank.to_string(),
+            format!("{:.3}", round.quality_score),
+            error(round.standard_error),
+            format!("{:+.3}", round.lead_over_base),
+            error(round.lead_standard_error),
+            match round.decision {
+                Decision::Continue => "another round",
+                Decision::GapClosed => "not behind any more",
+                Decision::LastRound => "the last round",
+                Decision::NoGain => "no gain in two rounds",
+                Decision::NoChange => "nothing left to change",
+            }
+            .to_owned(),
+        ]
+    });
+    output::say_table(std::iter::once(header).chain(rows))?;
+    output::say(&format!("{}: pictures, charts and recommendations", folder.join("report.html").display()))
+}

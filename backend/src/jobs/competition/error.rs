@@ -1,0 +1,40 @@
+//! Why a competition cannot begin or go on.
+
+use std::path::PathBuf;
+
+use crate::datasets::DatasetError;
+use crate::jobs::comparison::ComparisonError;
+
+/// A refusal; every message ends with a `hint:`.
+#[derive(Debug, thiserror::Error)]
+pub enum CompetitionError {
+    /// Pictures could not be compared.
+    #[error(transparent)]
+    Comparison(#[from] ComparisonError),
+    /// The engine could not draw.
+    #[error(transparent)]
+    Engine(#[from] chapan_engine::Error),
+    /// References could not be read.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// The training said no; its own words.
+    #[error("{0}")]
+    Training(String),
+    /// A training stopped before its end, as it was told.
+    #[error("the training was stopped\nhint: run the same command again, it goes on")]
+    Stopped,
+    /// The folder holds another competition.
+    #[error("`{}` holds a competition of other settings\nhint: choose another folder, or the same settings to go on", .path.display())]
+    Other {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A file of the folder cannot be read or written.
+    #[error("cannot keep `{}`: {fault}\nhint: may it be written, and is there space?", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        fault: String,
+    },
+}
