@@ -173,11 +173,24 @@ impl Student {
         self.reads("lesson.passed_enlarged");
         self.keeps("upscaling");
 
+        for step in ["lora-style", "lora-character"] {
+            self.goes_on(step);
+            if astray {
+                self.writes("spinbutton", &visit.says("lesson.lora_weight"), "0");
+                self.presses("lesson.draw_both");
+                self.reads("lesson.failed_different");
+                self.writes("spinbutton", &visit.says("lesson.lora_weight"), "1");
+            }
+            self.presses("lesson.draw_both");
+            self.reads("lesson.passed_different");
+            self.keeps(step);
+        }
+
         // What was done is known on the next visit.
         visit.browser.visit("/lesson");
         let done = visit.says("lesson.step_done");
         let ticks = || visit.browser.text().matches(&done).count();
-        wait::until("eight steps that are done", || (ticks() >= 8).then_some(()));
+        wait::until("ten steps that are done", || (ticks() >= 10).then_some(()));
         visit.no_faults();
     }
 

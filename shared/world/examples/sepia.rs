@@ -18,7 +18,8 @@ const INK: [f32; 3] = [46.0, 28.0, 16.0];
 const PAPER: [f32; 3] = [244.0, 226.0, 190.0];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let folder = std::env::args().nth(1).ok_or("say where to write, as in `sepia assets/references/sepia`")?;
+    let folder =
+        std::env::args().nth(1).ok_or("say where to write, as in `sepia assets/references/sepia`")?;
     let folder = Path::new(&folder);
     fs::create_dir_all(folder)?;
     for seed in SEEDS {
