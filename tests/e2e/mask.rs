@@ -37,7 +37,7 @@ impl Editor {
             "const r = document.querySelector('[data-testid=mask]').getBoundingClientRect(); return [r.left, r.top, r.width, r.height];",
             &json!([]),
         );
-        [0, 1, 2, 3].map(|side| found[side].as_f64().unwrap())
+        [0, 1, 2, 3].map(|side| found[side].as_f64().expect("four numbers"))
     }
 
     /// A place of the picture as a place in the window.
@@ -59,7 +59,12 @@ impl Editor {
              return Array.from({length: d.length / 4}, (_, i) => d[4 * i + 3]);",
             &json!([]),
         );
-        let levels: Vec<u8> = found.as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as u8).collect();
+        let levels: Vec<u8> = found
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|level| level.as_u64().expect("a level") as u8)
+            .collect();
         assert_eq!(levels.len(), SIDE * SIDE);
         levels
     }
