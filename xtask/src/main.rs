@@ -33,7 +33,7 @@ Usage: cargo xtask <task> [options]
   fmt              format the code
   lint             formatting, clippy and documentation
   e2e [story..]    the page in a real browser
-  kill [--rounds N] [--seed S]   kill the server at random moments under load, and check what is left
+  kill [--rounds N] [--training N] [--seed S]   kill the server, or a training, at random moments, and check what is left
   bench [generate|api|browser]   measure the engine beside diffusers, the server under fifty students, or the page's worker
   fixtures [name..]      make the parity fixtures again, with Python and the reference libraries
   cuda             release build with CUDA; without nvcc its toolkit comes from Python wheels
