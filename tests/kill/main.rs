@@ -4,12 +4,14 @@
 //! and starts it again on the same data. In the end: no accepted job lost, none completed twice, equal seeds give equal
 //! pictures whether or not a job was interrupted, and the database is whole.
 //!
-//! Then a training is killed again and again, and its LoRA must be the same to the byte.
+//! Then a training is killed again and again, and its LoRA must be the same to the byte; so is a competition, with all that it
+//! keeps.
 //!
 //! `cargo xtask kill --rounds 100 --seed 7`; without a seed one is drawn and printed. `--training 20` says how often a training
-//! is killed, `--rounds 0` leaves the server alone.
+//! is killed, `--competition 20` how often a competition is, `--rounds 0` leaves the server alone.
 
 mod audit;
+mod competition;
 mod load;
 mod training;
 
@@ -27,25 +29,31 @@ const MOST_ANSWERS: u64 = 40;
 struct Options {
     rounds: u32,
     training: u32,
+    competition: u32,
     seed: u64,
 }
 
 impl Options {
     fn parse(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut options = Self { rounds: 10, training: 3, seed: RandomState::new().hash_one("kill") };
+        let mut options =
+            Self { rounds: 10, training: 3, competition: 3, seed: RandomState::new().hash_one("kill") };
         let mut arguments = arguments.peekable();
         while let Some(name) = arguments.next() {
             let value = arguments.next().ok_or_else(|| format!("`{name}` wants a number"))?;
             let number: u64 = value.parse().map_err(|_| format!("`{value}` is not a number"))?;
             match name.as_str() {
-                "--rounds" | "--training" => {
+                "--rounds" | "--training" | "--competition" => {
                     let count = number.try_into().map_err(|_| format!("`{number}` times are too many"))?;
-                    *(if name == "--rounds" { &mut options.rounds } else { &mut options.training }) = count;
+                    *match name.as_str() {
+                        "--rounds" => &mut options.rounds,
+                        "--training" => &mut options.training,
+                        _ => &mut options.competition,
+                    } = count;
                 }
                 "--seed" => options.seed = number,
                 _ => {
                     return Err(format!(
-                        "`{name}` is not an option; there are --rounds, --training and --seed"
+                        "`{name}` is not an option; there are --rounds, --training, --competition and --seed"
                     ));
                 }
             }
@@ -89,6 +97,11 @@ fn run(options: &Options) -> ExitCode {
         let training::Outcome { ended, fault } = training::kill(options.training, &mut rng);
         say(&format!("training killed {} times on the way to {ended} LoRAs", options.training));
         checks.push(audit::Check { name: "a killed training ends with the same bytes", fault });
+    }
+    if options.competition > 0 {
+        let competition::Outcome { ended, fault } = competition::kill(options.competition, &mut rng);
+        say(&format!("competition killed {} times on the way to {ended} ends", options.competition));
+        checks.push(audit::Check { name: "a killed competition ends with the same bytes", fault });
     }
     say(&format!("{interrupted} jobs were interrupted and started again"));
     let failed = checks.iter().filter(|check| check.fault.is_some()).count();

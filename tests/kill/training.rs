@@ -44,7 +44,7 @@ pub fn kill(kills: u32, rng: &mut Rng) -> Outcome {
     while killed < kills || ended == 0 {
         let place = output(&format!("killed-{ended}"));
         let was_killed =
-            killed < kills && killed_after(&references, &place, rng.below(LINES), rng.below(TURNS));
+            killed < kills && killed_after(command(&references, &place), rng.below(LINES), rng.below(TURNS));
         if was_killed {
             killed += 1;
             continue;
@@ -80,9 +80,8 @@ fn to_the_end(references: &Path, output: &Path) -> Result<Vec<u8>, String> {
     fs::read(&path).map_err(|error| format!("`{}`: {error}", path.display()))
 }
 
-/// Whether the training was killed, after so many lines and turns, before it ended by itself.
-fn killed_after(references: &Path, output: &Path, lines: u64, turns: u64) -> bool {
-    let mut command = command(references, output);
+/// Whether a command was killed, after so many lines and turns, before it ended by itself.
+pub fn killed_after(mut command: Command, lines: u64, turns: u64) -> bool {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
     let told = child.stdout.take().map(|told| BufReader::new(told).lines());
     let seen = told.map_or(0, |told| told.take(lines as usize).map_while(Result::ok).count());
