@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use chapan_engine::pipelines::{GenerationParams, Silent, StableDiffusionXl};
+use chapan_engine::tokenizer::{ClipTokenizer, TokenizerFiles};
 use chapan_engine::{DType, Device};
 use safetensors::SafeTensors;
 use serde_json::Value;
@@ -78,6 +79,46 @@ fn compare(choose: impl Fn(&Value) -> bool) {
         compared += 1;
     }
     assert!(compared > 0, "no case was compared");
+}
+
+/// CLIP's `vocab.json`, in its order: bytes, bytes that end a word, joined pairs, two tokens.
+fn vocabulary(merges: &[&str]) -> Vec<u8> {
+    let printable = (0x21..=0x7e).chain(0xa1..=0xac).chain(0xae..=0xff);
+    let bytes: Vec<char> = printable.chain(0x100..0x144).filter_map(char::from_u32).collect();
+    let mut pieces: Vec<String> = bytes.iter().copied().map(String::from).collect();
+    pieces.extend(bytes.iter().map(|letter| format!("{letter}</w>")));
+    pieces.extend(merges.iter().map(|line| line.replace(' ', "")));
+    pieces.extend(["<|startoftext|>", "<|endoftext|>"].map(str::to_owned));
+    let numbered: BTreeMap<String, usize> =
+        pieces.into_iter().enumerate().map(|(place, piece)| (piece, place)).collect();
+    serde_json::to_vec(&numbered).expect("serialises")
+}
+
+/// Every string of the thousand, Kazakh, emoji and control characters among them, has the tokens of transformers.
+#[wasm_bindgen_test]
+fn a_thousand_strings_have_the_tokens_of_transformers() {
+    let case: Value = serde_json::from_slice(include_bytes!("../../../tests/fixtures/tokenizer/full.json"))
+        .expect("parses");
+    let texts: Vec<String> =
+        serde_json::from_slice(include_bytes!("../../../tests/fixtures/tokenizer/strings.json"))
+            .expect("parses");
+    let merges = include_str!("../../../tests/fixtures/tokenizer/merges.txt");
+    let merges: Vec<&str> =
+        merges.lines().skip(1).take(case["merges"].as_u64().expect("a number") as usize).collect();
+    let file = |name: &str| case["files"][name].as_str().map(|text| text.as_bytes().to_vec());
+    let files = TokenizerFiles {
+        vocab: Some(vocabulary(&merges)),
+        merges: Some(merges.join("\n").into_bytes()),
+        config: file("tokenizer_config.json"),
+        special_tokens_map: file("special_tokens_map.json"),
+        ..TokenizerFiles::default()
+    };
+    let tokenizer = ClipTokenizer::new(&files).expect("the files are those of transformers");
+    let expected: Vec<Vec<u32>> = serde_json::from_value(case["ids"].clone()).expect("lists of tokens");
+    assert_eq!((expected.len(), texts.len()), (1000, 1000));
+    for (text, expected) in texts.iter().zip(&expected) {
+        assert_eq!(&tokenizer.pieces(text), expected, "{text:?}");
+    }
 }
 
 #[wasm_bindgen_test]
