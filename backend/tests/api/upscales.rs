@@ -62,10 +62,15 @@ async fn a_larger_copy_keeps_what_shows_through_says_how_it_was_made_and_is_made
     let source = caller.upload(see_through()).await;
     let body = json!({ "image": source.id, "scale": 2.5 });
 
+    // A long one before it, until the stream is open: of a job that is done no progress is told.
+    let long = chapan::files::png::encode_bare_png(500, 500, &vec![90; 500 * 500 * 3]).unwrap();
+    let long = ask(&caller, &json!({ "image": caller.upload(long).await.id, "scale": 8 })).await;
     let job = ask(&caller, &body).await;
     assert_eq!((job.kind, job.generation.is_none()), (JobKind::Upscale, true));
     let mut stream = Stream::open(&caller, &job.id, None).await;
     let mut state = chapan_api::job::JobState::new(stream.snapshot().await);
+    let stopped = caller.act("POST", &format!("/api/jobs/{}/cancel", long.id)).await;
+    let _told: JobView = json_of(stopped, StatusCode::OK).await;
     let mut phases = Vec::new();
     while let Some(event) = stream.next().await {
         if let JobChange::Progressed { progress } = &event.change {
