@@ -3,7 +3,7 @@
 
 use std::hint::black_box;
 use std::io::Write;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chapan_metrics::ssim::{Size, Window, ssim};
 use chapan_metrics::ssim_rgb8;
@@ -67,6 +67,10 @@ fn similarity(browser: &Browser, client: &Client) {
 /// The check under the prompt, warm.
 fn check(browser: &Browser) {
     browser.visit("/studio");
+    wait::until("the prompt", || {
+        let here = "return Boolean(document.querySelector('#prompt'));";
+        (browser.script(here, &json!([])) == Value::Bool(true)).then_some(())
+    });
     let mut took = Vec::new();
     for round in 0..=ROUNDS {
         let prompt = format!("{PROMPT}, {round}");
@@ -74,8 +78,9 @@ fn check(browser: &Browser) {
             "const field = document.querySelector('#prompt'); field.value = arguments[0]; field.dispatchEvent(new Event('input', {bubbles: true}));",
             &json!([prompt]),
         );
+        // The same time twice in a row cannot be told from no answer: that round is left out.
         let before = took.last().copied().unwrap_or(0.0);
-        took.push(wait::until("the check", || {
+        took.extend(wait::attempt(Duration::from_secs(2), || {
             let script = "return document.querySelector('[data-testid=prompt-check]')?.dataset.took ?? '0';";
             let told = browser.script(script, &json!([]));
             told.as_str()?.parse().ok().filter(|now: &f64| *now > 0.0 && (*now - before).abs() > 1e-9)
@@ -98,7 +103,10 @@ fn picture(browser: &Browser, client: &Client) {
         server.push(image["duration_ms"].as_f64().expect("a picture has a duration") / 1000.0);
     }
     browser.visit(&format!("/microscope?image={}", newest(client)));
-    browser.script("[...document.querySelectorAll('[name=scope-place]')][1]?.click();", &json!([]));
+    wait::until("the switch", || {
+        let click = "const places = document.querySelectorAll('[name=scope-place]'); places[1]?.click(); return places.length;";
+        (browser.script(click, &json!([])).as_u64() == Some(2)).then_some(())
+    });
     wait::until("the model in the browser", || {
         let here = "return Boolean(document.querySelector('.scope-ready'));";
         (browser.script(here, &json!([])) == Value::Bool(true)).then_some(())
