@@ -51,6 +51,14 @@ ids! {
     UpscaleId,
     /// One request for a grid of pictures.
     GridId,
+    /// Pictures to learn from, with their captions.
+    DatasetId,
+    /// One training of a LoRA.
+    TrainingId,
+    /// Rounds of training, drawing and scoring.
+    CompetitionId,
+    /// Two pictures of a competition that a person is asked to choose from.
+    BallotId,
     /// A stored picture.
     ImageId,
     /// A folder of the gallery.
