@@ -96,7 +96,7 @@ pub fn refusal(i18n: Language, body: &ErrorBody) -> Words {
         ErrorCode::Forbidden | ErrorCode::CrossSite => {
             (t_string!(i18n, errors.forbidden), t_string!(i18n, errors.forbidden_hint))
         }
-        ErrorCode::NotFound | ErrorCode::MethodNotAllowed => {
+        ErrorCode::NotFound | ErrorCode::NoBallot | ErrorCode::MethodNotAllowed => {
             (t_string!(i18n, errors.not_found), t_string!(i18n, errors.not_found_hint))
         }
         ErrorCode::Conflict => (t_string!(i18n, errors.conflict), t_string!(i18n, errors.conflict_hint)),

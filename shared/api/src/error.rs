@@ -27,6 +27,8 @@ pub enum ErrorCode {
     CrossSite,
     /// There is no such thing, or it is not yours.
     NotFound,
+    /// This person has voted on every pair of pictures that there is.
+    NoBallot,
     /// The route does not know this method.
     MethodNotAllowed,
     /// The thing is no longer in a state that allows this.

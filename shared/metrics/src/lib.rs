@@ -29,7 +29,7 @@ pub use resize::{Filter, resize};
 pub use score_ssim::{SCORE_SIDE, ScorePicture};
 pub use similarity::cosine;
 pub use ssim::{Size, SsimMap, Window, ssim, ssim_map, ssim_map8, ssim_rgb8};
-pub use statistics::{Summary, wilson_interval};
+pub use statistics::{Summary, vote_lower_bound, wilson_interval};
 pub use zero_shot::{Verdict, zero_shot};
 
 #[cfg(test)]

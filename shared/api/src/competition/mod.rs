@@ -1,8 +1,17 @@
 //! The noun `competition`: rounds of training, drawing and scoring, and the feedback that changes one thing a round.
 //!
+//! [`CreateCompetition`] asks for one, [`CompetitionEvent`] is what it tells meanwhile, [`CompetitionView`] how it stands;
 //! [`Feedback`] is what `feedback/feedback_<round>.json` holds, [`TrainingHistory`] what `training_history.json` holds.
 
+mod request;
+mod view;
+mod vote;
+
 use std::collections::BTreeMap;
+
+pub use request::{CreateCompetition, CreateContestant, is_contestant_name, limits};
+pub use view::{CompetitionEvent, CompetitionStage, CompetitionView, TakeLora};
+pub use vote::{Ballot, CreateVote, VoteChoice, VoteTally};
 
 use serde::{Deserialize, Serialize};
 
