@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use chapan_engine::evaluate::{Clip, RgbPicture};
 use chapan_engine::pipelines::{GenerationParams, Silent, StableDiffusionXl};
 use chapan_engine::tokenizer::{ClipTokenizer, TokenizerFiles};
+use chapan_engine::weights::InMemory;
 use chapan_engine::{DType, Device};
 use safetensors::SafeTensors;
 use serde_json::Value;
@@ -119,6 +121,90 @@ fn a_thousand_strings_have_the_tokens_of_transformers() {
     for (text, expected) in texts.iter().zip(&expected) {
         assert_eq!(&tokenizer.pieces(text), expected, "{text:?}");
     }
+}
+
+/// The pictures of `tests/reference/engine/clip.py`, repeated.
+fn picture(seed: u32, width: usize, height: usize) -> Vec<u8> {
+    let mut state = seed;
+    let level = |i: usize| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let (x, y) = ((i / 3) % width, (i / 3) / width);
+        (((state >> 24) as usize / 8 + x * 5 + y * 3 + (i % 3) * 20) % 256) as u8
+    };
+    (0..width * height * 3).map(level).collect()
+}
+
+/// Embeds the texts and pictures of a fixture. Server and browser may be 1e-4 apart, so each may be half of that from the
+/// reference; `tests/engine/clips.rs` holds the server to the same numbers.
+fn compare_clip(clip: &Clip, cases: &[u8], expected: &[u8]) {
+    let cases: Value = serde_json::from_slice(cases).expect("parses");
+    let expected = SafeTensors::deserialize(expected).expect("safetensors");
+    let near = |what: &str, got: Vec<Vec<f32>>| {
+        let rows = expected.tensor(what).expect("embedded");
+        let (got, data) = (got.concat(), rows.data());
+        assert_eq!(data.len(), got.len() * 4, "{what}");
+        let wanted = data.chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().expect("four")));
+        let far = got.iter().zip(wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(far <= 5e-5, "{what} is {far:.2e} away");
+    };
+    let texts = cases["texts"].as_array().expect("texts").iter();
+    let texts: Vec<&str> = texts.map(|text| text.as_str().expect("text")).collect();
+    near("text_embeds", clip.embed_texts(&texts).expect("embeds"));
+    let sizes = cases["pictures"]
+        .as_array()
+        .expect("pictures")
+        .iter()
+        .map(|case| [0, 1, 2].map(|index| case[index].as_u64().expect("a whole number") as usize));
+    let pictures: Vec<_> =
+        sizes.map(|[seed, width, height]| (picture(seed as u32, width, height), width, height)).collect();
+    let views: Vec<_> = pictures
+        .iter()
+        .map(|(rgb, width, height)| RgbPicture { rgb, width: *width, height: *height })
+        .collect();
+    near("image_embeds", clip.embed_pictures(&views).expect("embeds"));
+}
+
+/// The files that make a CLIP: its configuration and weights from a folder, the tokenizer of the mini CLIP.
+macro_rules! clip {
+    ($folder:literal, $preprocessor:expr) => {{
+        macro_rules! tokenizer {
+            ($name:literal) => {
+                Some(include_bytes!(concat!("../../../assets/models/chapan-mini-clip/", $name)).to_vec())
+            };
+        }
+        let tokenizer = TokenizerFiles {
+            vocab: tokenizer!("vocab.json"),
+            merges: tokenizer!("merges.txt"),
+            config: tokenizer!("tokenizer_config.json"),
+            special_tokens_map: tokenizer!("special_tokens_map.json"),
+            ..TokenizerFiles::default()
+        };
+        let weights = include_bytes!(concat!($folder, "/model.safetensors")).to_vec();
+        let source = InMemory::new("model.safetensors", weights).expect("safetensors");
+        let config = include_str!(concat!($folder, "/config.json"));
+        Clip::load(config, $preprocessor, source, &tokenizer, &Device::Cpu).expect("loads")
+    }};
+}
+
+#[wasm_bindgen_test]
+fn the_mini_clip_sees_and_reads_as_on_the_server() {
+    compare_clip(
+        &clip!("../../../assets/models/chapan-mini-clip", None),
+        include_bytes!("../../../tests/fixtures/mini/clip.json"),
+        include_bytes!("../../../tests/fixtures/mini/clip.safetensors"),
+    );
+}
+
+#[wasm_bindgen_test]
+fn a_clip_of_transformers_sees_and_reads_as_there() {
+    compare_clip(
+        &clip!(
+            "../../../tests/fixtures/engine/clip",
+            Some(include_str!("../../../tests/fixtures/engine/clip/preprocessor_config.json"))
+        ),
+        include_bytes!("../../../tests/fixtures/engine/clip/expected.json"),
+        include_bytes!("../../../tests/fixtures/engine/clip/expected.safetensors"),
+    );
 }
 
 #[wasm_bindgen_test]
