@@ -10,7 +10,9 @@ use chapan_api::validation::{FieldError, Rule};
 use super::{ApiError, ApiResult, App, models, upscales};
 use crate::hub::{Checkpoint, LoraCandidate, UpscalerFile};
 use crate::ids;
-use crate::jobs::{Named, available_memory_bytes, model_memory, request_memory, with_tagged_loras};
+use crate::jobs::{
+    Named, available_memory_bytes, lora_text_width, model_memory, request_memory, with_tagged_loras,
+};
 use crate::store::{ImageRow, NewJob, NewRequest};
 
 /// How many jobs one person may have in the queue: no limit for a person, one for a program that runs wild.
@@ -49,10 +51,12 @@ pub(super) async fn complete(
     let model = choose_model(app, request.model.as_ref()).await?;
     let source_pixels = check_sources(app, owner, &request).await?;
     check_loras(app, &model, &request, listed).await?;
+    let loras = lora_files(app, &request).await?;
+    check_widths(&model, &request, &loras, listed)?;
     check_inpainting(&model, &request)?;
     check_keeping(&request)?;
     let (request, upscaler) = with_upscaler(app, request).await?;
-    let named = Named { loras: lora_files(app, &request).await?, source_pixels, upscaler };
+    let named = Named { loras: loras.into_iter().map(|(file, _)| file).collect(), source_pixels, upscaler };
     plan_memory(app, &model, &request, &named)?;
     Ok((model.clone(), filled(request, &model)))
 }
@@ -94,16 +98,52 @@ async fn with_upscaler(
     Ok((request, Some(file)))
 }
 
-/// The files of the LoRAs that a request names.
-async fn lora_files(app: &App, request: &CreateGeneration) -> ApiResult<Vec<LoraCandidate>> {
+/// The files of the LoRAs that a request names, each with the width of the text that it looks at.
+async fn lora_files(app: &App, request: &CreateGeneration) -> ApiResult<Vec<(LoraCandidate, Option<usize>)>> {
     if request.loras.is_empty() {
         return Ok(Vec::new());
     }
     let catalog = app.catalog.clone();
-    let looked = tokio::task::spawn_blocking(move || catalog.lora_candidates());
-    let all = looked.await.map_err(ApiError::internal)?;
-    let named = |file: &LoraCandidate| request.loras.iter().any(|lora| lora.model == file.id);
-    Ok(all.into_iter().filter(named).collect())
+    let wanted: Vec<ModelId> = request.loras.iter().map(|lora| lora.model.clone()).collect();
+    let looked = tokio::task::spawn_blocking(move || {
+        let named = catalog.lora_candidates().into_iter().filter(|file| wanted.contains(&file.id));
+        named
+            .map(|file| {
+                let width = lora_text_width(&file);
+                (file, width)
+            })
+            .collect()
+    });
+    looked.await.map_err(ApiError::internal)
+}
+
+/// A file that does not say what it was made for still shows it: its layers look at text of one width.
+fn check_widths(
+    model: &Checkpoint,
+    request: &CreateGeneration,
+    files: &[(LoraCandidate, Option<usize>)],
+    listed: usize,
+) -> ApiResult<()> {
+    let Some(expected) = model.text_width else { return Ok(()) };
+    for (index, wanted) in request.loras.iter().enumerate() {
+        let width = files.iter().find(|(file, _)| file.id == wanted.model).and_then(|(_, width)| *width);
+        if let Some(width) = width.filter(|width| *width != expected) {
+            let name = brief(wanted.model.as_str());
+            let fact = format!(
+                "the LoRA `{name}` was made for a model that looks at text of width {width}; that of `{}` is {expected}",
+                model.id
+            );
+            let hint = "choose one that was made for this model, or another model";
+            let field = lora_field(index, listed);
+            return Err(ApiError::new(ErrorCode::InvalidField, fact, hint).at_field(field));
+        }
+    }
+    Ok(())
+}
+
+/// Where a request names a LoRA: the first `listed` in its list, the others in its prompt.
+fn lora_field(index: usize, listed: usize) -> String {
+    if index < listed { format!("loras[{index}].model") } else { "prompt".to_owned() }
 }
 
 /// Faults of LoRAs behind the first `listed` are faults of the prompt that named them.
@@ -129,7 +169,7 @@ async fn check_loras(
     }
     let installed = models::installed_loras(app).await?;
     for (index, wanted) in request.loras.iter().enumerate() {
-        let field = if index < listed { format!("loras[{index}].model") } else { "prompt".to_owned() };
+        let field = lora_field(index, listed);
         let name = brief(wanted.model.as_str());
         let Some(lora) = installed.iter().find(|lora| lora.id == wanted.model) else {
             let names: Vec<&str> = installed.iter().map(|lora| lora.id.as_str()).collect();

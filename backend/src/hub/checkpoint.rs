@@ -54,6 +54,8 @@ pub struct Checkpoint {
     pub default_scheduler: String,
     /// Whether its denoiser looks at a mask and a kept part beside the latents: it can do nothing but inpainting.
     pub inpainting: bool,
+    /// Width of the text that its denoiser looks at, when its configuration says one.
+    pub text_width: Option<usize>,
     /// Pixels along one side of a latent cell.
     pub latent_factor: u32,
     /// Channels of the widest level of the autoencoder: memory of a picture grows with it.
@@ -105,6 +107,7 @@ impl Checkpoint {
             default_side: sample.map_or(1024, |size| size as u32 * latent_factor),
             default_scheduler: scheduler_name(&scheduler).to_owned(),
             inpainting: unet["in_channels"].as_u64() != unet["out_channels"].as_u64(),
+            text_width: unet["cross_attention_dim"].as_u64().map(|width| width as usize),
             latent_factor,
             decoder_width: levels.iter().copied().max().unwrap_or(1) as u32,
             decoder_level_width: levels.iter().take(2).copied().max().unwrap_or(1) as u32,

@@ -61,6 +61,11 @@ fn view(candidate: &LoraCandidate) -> Option<LoraView> {
     })
 }
 
+/// The width of the text that a file's layers look at, by its header; unknown where it changes no such layer or cannot be read.
+pub fn lora_text_width(file: &LoraCandidate) -> Option<usize> {
+    describe(&LoraFile::open(&file.path).ok()?).text_width
+}
+
 /// A file that has said nothing yet.
 fn unknown(candidate: &LoraCandidate) -> LoraView {
     LoraView {

@@ -142,6 +142,7 @@ mod tests {
             decoder_width: 512,
             decoder_level_width: 256,
             decoder_tile: 1024,
+            text_width: Some(2048),
         }
     }
 

@@ -34,7 +34,7 @@ pub use error::JobError;
 pub use generation::{engine_call, run_of};
 pub use hashing::{hash_installed, keep_hashing};
 pub use hires::{enlarge_for_hires, second_pass};
-pub use loras::{installed_loras, with_tagged_loras};
+pub use loras::{installed_loras, lora_text_width, with_tagged_loras};
 pub use memory::{
     Named, available_memory_bytes, model_memory, picture_memory, request_memory, upscale_memory,
 };

@@ -22,7 +22,8 @@ use crate::support::{
     Caller, Studio, bytes_of, config, json_of, loras_dir, models_dir, refusal, safetensors, small,
 };
 
-/// A folder of models with the LoRA `ink` for the tiny model, and `old`, which was made for another family.
+/// A folder of models with the LoRA `ink` for the tiny model, `old`, which was made for another family, and `wide`, which
+/// does not say what it was made for.
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("loras")).unwrap();
@@ -31,6 +32,12 @@ fn folder() -> TempDir {
     let metadata = json!({ "ss_base_model_version": "sd_v1", "ss_output_name": "Old things" });
     let tensors = [("lora_unet_down_blocks_0_attentions_0_proj_in.lora_down.weight", vec![2, 3])];
     std::fs::write(folder.path().join("old.safetensors"), safetensors(&tensors, &metadata)).unwrap();
+    let layer = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k.lora_down.weight";
+    std::fs::write(
+        folder.path().join("wide.safetensors"),
+        safetensors(&[(layer, vec![2, 2048])], &json!({})),
+    )
+    .unwrap();
     folder
 }
 
@@ -163,6 +170,7 @@ async fn tags_that_cannot_be_followed_are_faults_of_the_prompt() {
         ("a man <lora:nothing:0.8>", ErrorCode::UnknownModel, "`nothing`"),
         ("a man <lora:../../etc/passwd>", ErrorCode::UnknownModel, "not installed"),
         ("a man <lora:old>", ErrorCode::InvalidField, "Stable Diffusion 1"),
+        ("a man <lora:wide>", ErrorCode::InvalidField, "width 2048"),
         ("a man <lora:ink:much>", ErrorCode::InvalidField, "not a number"),
         ("a man <lora::1>", ErrorCode::InvalidField, "names nothing"),
         ("a man <lora:ink:1e9>", ErrorCode::InvalidField, "outside -4 to 4"),

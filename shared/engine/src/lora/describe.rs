@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::family::BaseModel;
+use super::family::{BaseModel, text_width};
 use super::file::LoraFile;
 use super::keys::{Factor, Key};
 use crate::weights::TensorSource;
@@ -44,6 +44,9 @@ pub struct LoraDescription {
     pub alpha: Option<f64>,
     /// How many layers of the UNet and of the text encoders it changes, by the starts of their names.
     pub layers: (usize, usize),
+    /// The width of the text that its layers look at, `cross_attention_dim` of the model that it fits; unknown when it changes no
+    /// such layer.
+    pub text_width: Option<usize>,
     /// How many tensors it has.
     pub tensors: usize,
 }
@@ -94,6 +97,7 @@ pub fn describe(file: &LoraFile) -> LoraDescription {
             .and_then(|text| text.trim().parse().ok())
             .filter(|alpha: &f64| alpha.is_finite()),
         layers: shapes.layers,
+        text_width: text_width(source),
         tensors: source.names().len(),
     }
 }

@@ -84,18 +84,23 @@ impl BaseModel {
         if any(&["joint_blocks", "add_q_proj"]) {
             return Some(Self::StableDiffusion3);
         }
-        names.iter().find_map(|name| {
-            let reads_text = name.contains("attn2") && (name.contains("to_k") || name.contains("to_v"));
-            let is_down = ["down.weight", "lora_A.weight", "hada_w1_b"].iter().any(|end| name.ends_with(end));
-            match source.info(name).filter(|_| reads_text && is_down)?.shape.get(1)? {
-                768 => Some(Self::StableDiffusion1),
-                1024 => Some(Self::StableDiffusion2),
-                1280 => Some(Self::StableDiffusionXlRefiner),
-                2048 => Some(Self::StableDiffusionXl),
-                _ => None,
-            }
-        })
+        match text_width(source)? {
+            768 => Some(Self::StableDiffusion1),
+            1024 => Some(Self::StableDiffusion2),
+            1280 => Some(Self::StableDiffusionXlRefiner),
+            2048 => Some(Self::StableDiffusionXl),
+            _ => None,
+        }
     }
+}
+
+/// The width of the text that the changed layers of a UNet look at: its `cross_attention_dim`.
+pub(super) fn text_width(source: &dyn TensorSource) -> Option<usize> {
+    source.names().iter().find_map(|name| {
+        let reads_text = name.contains("attn2") && (name.contains("to_k") || name.contains("to_v"));
+        let is_down = ["down.weight", "lora_A.weight", "hada_w1_b"].iter().any(|end| name.ends_with(end));
+        source.info(name).filter(|_| reads_text && is_down)?.shape.get(1).copied()
+    })
 }
 
 #[cfg(test)]
