@@ -33,8 +33,10 @@ Usage: cargo xtask <task> [options]
   fmt              format the code
   lint             formatting, clippy and documentation
   e2e [story..]    the page in a real browser
-  kill [--rounds N] [--training N] [--seed S]   kill the server, or a training, at random moments, and check what is left
-  bench [generate|api|browser]   measure the engine beside diffusers, the server under fifty students, or the page's worker
+  kill [--rounds N] [--training N] [--competition N] [--seed S]   kill the server, a training or a competition at random
+                   moments, and check what is left
+  bench [generate|train|ssim|api|browser]   measure the engine beside the reference libraries, the server under fifty
+                   students, or what the browser computes
   fixtures [name..]      make the parity fixtures again, with Python and the reference libraries
   cuda             release build with CUDA; without nvcc its toolkit comes from Python wheels
   setup [what..]   install only: wasm, trunk, bindgen, deny, browser (default: all)

@@ -1,17 +1,18 @@
 //! Two pictures, pixel by pixel: how many differ, how much structure they share, and where the differences are.
 
-use chapan_metrics::ssim::{Size, Window, ssim};
-use chapan_metrics::{histogram_distance, psnr, ssim_rgb8};
+use chapan_metrics::ssim::{Size, Window, ssim_map8};
+use chapan_metrics::{histogram_distance, psnr};
 
 use crate::messages::{Comparison, Reason, Refusal};
 use crate::png::Pixels;
 
-/// Measures two pictures. The second result is the difference map in RGBA: the greatest difference of the three channels of
+/// Measures two pictures; `now` tells the time in milliseconds. The second result is the difference map in RGBA: the greatest difference of the three channels of
 /// each pixel, in the colours of `palette`.
 pub fn measure(
     first: &Pixels,
     second: &Pixels,
     palette: &[[u8; 3]],
+    now: &dyn Fn() -> f64,
 ) -> Result<(Comparison, Vec<u8>), Refusal> {
     let (width, height) = (first.width, first.height);
     if (width, height) != (second.width, second.height) {
@@ -23,15 +24,23 @@ pub fn measure(
     let wide = |pixels: &Pixels| pixels.rgb.iter().map(|value| f64::from(*value)).collect::<Vec<_>>();
     let (a, b) = (wide(first), wide(second));
     let size = Size { width, height, channels: 3 };
+    let similarity = |window| ssim_map8(&first.rgb, &second.rgb, size, window).map(|map| map.mean);
+    let start = now();
+    let ssim = similarity(Window::Uniform7).map_err(refuse)?;
+    let between = now();
+    let ssim_gaussian = similarity(Window::Gaussian11).ok();
+    let end = now();
     let comparison = Comparison {
         width,
         height,
         differing,
-        ssim: ssim_rgb8(&first.rgb, &second.rgb, width, height).map_err(refuse)?,
-        ssim_gaussian: ssim(&a, &b, size, 255.0, Window::Gaussian11).ok(),
+        ssim,
+        ssim_gaussian,
         psnr: Some(psnr(&a, &b, 255.0).map_err(refuse)?).filter(|ratio| ratio.is_finite()),
         histogram: histogram_distance(&first.rgb, &second.rgb).map_err(refuse)?,
         took_ms: 0.0,
+        ssim_ms: between - start,
+        gaussian_ms: end - between,
     };
     Ok((comparison, map(&first.rgb, &second.rgb, palette)))
 }
@@ -69,12 +78,12 @@ mod tests {
     #[test]
     fn a_picture_is_identical_to_itself_and_one_pixel_is_enough_to_differ() {
         let first = picture(16, |i| (i * 7) as u8);
-        let (same, map) = measure(&first, &first, &GREY).unwrap();
+        let (same, map) = measure(&first, &first, &GREY, &|| 0.0).unwrap();
         assert!(same.is_identical() && same.ssim == 1.0 && same.psnr.is_none() && same.histogram < 1e-7);
         assert!(map.chunks_exact(4).all(|pixel| pixel == [0, 0, 0, 255]));
         let mut second = first.clone();
         second.rgb[3] ^= 255;
-        let (other, map) = measure(&first, &second, &GREY).unwrap();
+        let (other, map) = measure(&first, &second, &GREY, &|| 0.0).unwrap();
         assert_eq!((other.pixels(), other.differing), (256, 1));
         assert!(
             other.ssim < 1.0
@@ -89,11 +98,11 @@ mod tests {
 
     #[test]
     fn pictures_of_two_sizes_are_not_compared_nor_are_dots() {
-        let refused = |a, b| measure(&a, &b, &GREY).unwrap_err().reason;
+        let refused = |a, b| measure(&a, &b, &GREY, &|| 0.0).unwrap_err().reason;
         assert_eq!(refused(picture(16, |_| 0), picture(8, |_| 0)), Reason::NotComparable);
         assert_eq!(refused(picture(4, |_| 0), picture(4, |_| 0)), Reason::NotComparable);
         // Large enough for one window but not for the other.
-        let (small, _) = measure(&picture(8, |_| 0), &picture(8, |_| 1), &GREY).unwrap();
+        let (small, _) = measure(&picture(8, |_| 0), &picture(8, |_| 1), &GREY, &|| 0.0).unwrap();
         assert_eq!(small.ssim_gaussian, None);
     }
 

@@ -164,8 +164,12 @@ pub struct Comparison {
     pub psnr: Option<f64>,
     /// Hellinger distance of the two colour histograms, 0 to 1, wherever the colours are.
     pub histogram: f64,
-    /// Time that the measuring took.
+    /// Time that all the measuring took.
     pub took_ms: f64,
+    /// Time of `ssim` alone.
+    pub ssim_ms: f64,
+    /// Time of `ssim_gaussian` alone.
+    pub gaussian_ms: f64,
 }
 
 impl Comparison {

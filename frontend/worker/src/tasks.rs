@@ -73,7 +73,7 @@ async fn compare(files: &[Vec<u8>], palette: &[[u8; 3]]) -> Done {
     let first = png::decode(first).await.ok_or_else(unreadable)?;
     let second = png::decode(second).await.ok_or_else(unreadable)?;
     let start = now();
-    let (mut comparison, map) = measure(&first, &second, palette)?;
+    let (mut comparison, map) = measure(&first, &second, palette, &now)?;
     comparison.took_ms = now() - start;
     Ok((Answer::Compared(comparison), vec![map]))
 }

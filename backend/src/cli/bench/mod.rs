@@ -1,5 +1,6 @@
 //! `chapan bench`: how long things take here, and in the reference library on the same machine.
 
+mod browser;
 mod generate;
 mod reference;
 mod ssim;
@@ -26,7 +27,7 @@ enum What {
     Upscale(upscale::Arguments),
     /// LoRA steps a second and memory, here and with diffusers and PEFT, in turns
     Train(train::Arguments),
-    /// Milliseconds for a structural similarity, here and with scikit-image, in turns
+    /// Milliseconds for a structural similarity, here, with scikit-image and in a browser, in turns
     Ssim(ssim::Arguments),
 }
 

@@ -219,6 +219,8 @@ mod tests {
             psnr: None,
             histogram: 0.0,
             took_ms: 0.0,
+            ssim_ms: 0.0,
+            gaussian_ms: 0.0,
         })
     }
 
