@@ -87,6 +87,7 @@ impl Task {
                 let kind = if reproduces.is_some() { ImageKind::Again } else { ImageKind::Upscale };
                 Ok(Self::Upscale(Box::new(Enlarging { parameters, source, upscaler, kind })))
             }
+            Subject::Analysis { .. } | Subject::Training(_) | Subject::Competition(_) => Err(gone()),
         }
     }
 

@@ -4,7 +4,9 @@
 //! conditional on the token: a worker that was slow, suspended or cut off can never overwrite a newer attempt.
 
 use chapan_api::error::ErrorBody;
-use chapan_api::id::{GenerationId, GridId, ImageId, JobId, ModelId, UpscaleId, UserId};
+use chapan_api::id::{
+    CompetitionId, DatasetId, GenerationId, GridId, ImageId, JobId, ModelId, TrainingId, UpscaleId, UserId,
+};
 use chapan_api::job::{JobKind, JobPhase, JobProgress, JobStatus, JobView};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -44,6 +46,17 @@ pub enum Subject {
     Upscale(UpscaleId),
     /// A grid of pictures.
     Grid(GridId),
+    /// A look at the pictures of a dataset; a dataset can be looked at again, so that each look has an `id` of its own.
+    Analysis {
+        /// The dataset, a colon, and what tells this look from others.
+        id: String,
+        /// The dataset.
+        dataset: DatasetId,
+    },
+    /// A LoRA.
+    Training(TrainingId),
+    /// Rounds of training, drawing and scoring.
+    Competition(CompetitionId),
 }
 
 impl Subject {
@@ -53,6 +66,9 @@ impl Subject {
             Self::Generation(_) => JobKind::Generation,
             Self::Upscale(_) => JobKind::Upscale,
             Self::Grid(_) => JobKind::Grid,
+            Self::Analysis { .. } => JobKind::Analysis,
+            Self::Training(_) => JobKind::Training,
+            Self::Competition(_) => JobKind::Competition,
         }
     }
 
@@ -62,6 +78,9 @@ impl Subject {
             Self::Generation(id) => id.as_str(),
             Self::Upscale(id) => id.as_str(),
             Self::Grid(id) => id.as_str(),
+            Self::Analysis { id, .. } => id,
+            Self::Training(id) => id.as_str(),
+            Self::Competition(id) => id.as_str(),
         }
     }
 
@@ -80,11 +99,37 @@ impl Subject {
         if let Self::Grid(id) = self { Some(id) } else { None }
     }
 
+    /// The dataset, if it is looked at.
+    pub fn dataset(&self) -> Option<&DatasetId> {
+        if let Self::Analysis { dataset, .. } = self { Some(dataset) } else { None }
+    }
+
+    /// The training, if it is one.
+    pub fn training(&self) -> Option<&TrainingId> {
+        if let Self::Training(id) = self { Some(id) } else { None }
+    }
+
+    /// The competition, if it is one.
+    pub fn competition(&self) -> Option<&CompetitionId> {
+        if let Self::Competition(id) = self { Some(id) } else { None }
+    }
+
+    /// A new look at a dataset; `unique` tells it from others.
+    pub fn analysis_of(dataset: &DatasetId, unique: &str) -> Self {
+        Self::Analysis { id: format!("{dataset}:{unique}"), dataset: dataset.clone() }
+    }
+
     fn read(kind: JobKind, id: String) -> Self {
         match kind {
             JobKind::Generation => Self::Generation(GenerationId::new(id)),
             JobKind::Upscale => Self::Upscale(UpscaleId::new(id)),
             JobKind::Grid => Self::Grid(GridId::new(id)),
+            JobKind::Analysis => {
+                let dataset = id.split_once(':').map_or(id.as_str(), |(dataset, _)| dataset);
+                Self::Analysis { dataset: DatasetId::new(dataset), id }
+            }
+            JobKind::Training => Self::Training(TrainingId::new(id)),
+            JobKind::Competition => Self::Competition(CompetitionId::new(id)),
         }
     }
 }
@@ -169,6 +214,9 @@ impl JobRow {
             generation: self.subject.generation().cloned(),
             upscale: self.subject.upscale().cloned(),
             grid: self.subject.grid().cloned(),
+            dataset: self.subject.dataset().cloned(),
+            training: self.subject.training().cloned(),
+            competition: self.subject.competition().cloned(),
             status: self.status,
             position: position.filter(|_| self.status == JobStatus::Queued),
             progress,

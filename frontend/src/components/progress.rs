@@ -13,7 +13,11 @@ pub fn part(view: &JobView) -> f64 {
             let steps = f64::from(progress.step) / f64::from(progress.total_steps);
             match progress.phase {
                 JobPhase::LoadingModel | JobPhase::Encoding => 0.02,
-                JobPhase::Denoising | JobPhase::Upscaling => 0.02 + 0.94 * steps,
+                JobPhase::Denoising
+                | JobPhase::Upscaling
+                | JobPhase::Training
+                | JobPhase::Analysing
+                | JobPhase::Scoring => 0.02 + 0.94 * steps,
                 JobPhase::Decoding => 0.97,
                 JobPhase::Saving => 0.99,
             }
@@ -34,7 +38,7 @@ pub fn words(i18n: Language, view: &JobView) -> String {
             Some(progress) => match progress.phase {
                 JobPhase::LoadingModel => t_string!(i18n, studio.loading_model).to_owned(),
                 JobPhase::Encoding => t_string!(i18n, studio.encoding).to_owned(),
-                JobPhase::Denoising => {
+                JobPhase::Denoising | JobPhase::Training | JobPhase::Analysing | JobPhase::Scoring => {
                     t_string!(i18n, studio.step_of, step = progress.step, total = progress.total_steps)
                         .clone()
                 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::ErrorBody;
-use crate::id::{GenerationId, GridId, ImageId, JobId, UpscaleId};
+use crate::id::{CompetitionId, DatasetId, GenerationId, GridId, ImageId, JobId, TrainingId, UpscaleId};
 
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -40,6 +40,12 @@ pub enum JobKind {
     Upscale,
     /// Makes a grid of pictures.
     Grid,
+    /// Says what the pictures of a dataset show.
+    Analysis,
+    /// Makes a LoRA.
+    Training,
+    /// Trains, draws and scores in rounds.
+    Competition,
 }
 
 /// What a running job is doing.
@@ -59,6 +65,12 @@ pub enum JobPhase {
     Upscaling,
     /// Writing the picture.
     Saving,
+    /// Learning, step by step.
+    Training,
+    /// Saying what pictures show, one by one.
+    Analysing,
+    /// Comparing pictures with references, one by one.
+    Scoring,
 }
 
 /// How far a running job is.
@@ -93,9 +105,18 @@ pub struct JobView {
     /// The grid that it makes; only of kind `grid`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grid: Option<GridId>,
+    /// The dataset that it looks at; only of kind `analysis`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dataset: Option<DatasetId>,
+    /// The training that it does; only of kind `training`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training: Option<TrainingId>,
+    /// The competition that it holds; only of kind `competition`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub competition: Option<CompetitionId>,
     /// Where it stands.
     pub status: JobStatus,
-    /// How many jobs run before it, `0` when it is next; only while queued.
+    /// How many jobs run before it, `0` when it is next; only while queued. A paused training is queued and has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<u32>,
     /// How far it is; only while running.
@@ -163,14 +184,16 @@ pub enum JobChange {
         /// How far.
         progress: JobProgress,
     },
-    /// It is back in the queue after its device was lost.
+    /// It is back in the queue: its device was lost, or given to those who wait.
     Requeued {
         /// How many jobs run before it.
         position: u32,
     },
+    /// It rests: it is back in the queue, without a place, until its owner lets it go on.
+    Paused,
     /// Done.
     Finished {
-        /// Its pictures, in order; at least one.
+        /// Its pictures, in order; none where its kind makes something else.
         images: Vec<ImageId>,
         /// When.
         at_ms: i64,
@@ -222,6 +245,7 @@ impl TryFrom<FlatEvent> for JobEvent {
             }
             "progressed" => JobChange::Progressed { progress: progress.ok_or_else(|| lacks("progress"))? },
             "requeued" => JobChange::Requeued { position: position? },
+            "paused" => JobChange::Paused,
             "finished" => {
                 JobChange::Finished { images: images.ok_or_else(|| lacks("images"))?, at_ms: at_ms? }
             }
@@ -313,6 +337,11 @@ impl JobState {
                 view.position = Some(*position);
                 view.progress = None;
             }
+            JobChange::Paused => {
+                view.status = JobStatus::Queued;
+                view.position = None;
+                view.progress = None;
+            }
             JobChange::Finished { images, at_ms } => {
                 view.image = images.first().cloned();
                 view.images.clone_from(images);
@@ -348,6 +377,9 @@ mod tests {
             generation: Some(GenerationId::new("g")),
             upscale: None,
             grid: None,
+            dataset: None,
+            training: None,
+            competition: None,
             status: JobStatus::Queued,
             position: Some(2),
             progress: None,
@@ -382,6 +414,7 @@ mod tests {
             JobChange::Started { attempt: 1, at_ms: 5 },
             step(1, Some("data:a")),
             JobChange::Requeued { position: 0 },
+            JobChange::Paused,
             JobChange::Finished { images: vec![ImageId::new("i")], at_ms: 9 },
             JobChange::Failed { error, at_ms: 9 },
             JobChange::Cancelled { at_ms: 10 },

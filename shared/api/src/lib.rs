@@ -7,6 +7,7 @@
 pub mod analysis;
 pub mod comparison;
 pub mod competition;
+pub mod dataset;
 pub mod download;
 pub mod error;
 pub mod folder;

@@ -32,6 +32,8 @@ pub enum ImageKind {
     Upload,
     /// It was brought in, or drawn, as a mask. Masks are not listed unless asked for.
     Mask,
+    /// It was brought in to be learnt from. References are not listed unless asked for.
+    Reference,
     /// A larger copy of another.
     Upscale,
     /// The labelled sheet of a grid.

@@ -1,9 +1,17 @@
 //! The noun `training`: a LoRA learns from a few pictures. What a run tells while it goes on, and what is found before it
 //! begins.
 
+mod request;
+mod usual;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+pub use request::{
+    CreateTraining, LearningRateSchedule, MakeWish, Prior, TrainingTarget, TrainingView, TrainingWish, limits,
+};
+pub use usual::Usual;
 
 /// What a running training tells, in order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
