@@ -199,7 +199,10 @@ impl CreateTraining {
         }
     }
 
-XX, self.dataset.as_str(), &mut check);
+    /// Checks every field and reports all faults at once.
+    pub fn validate(&self) -> Result<(), Vec<FieldError>> {
+        let mut check = Checker::new();
+        check_id("dataset", self.dataset.as_str(), &mut check);
         check_name("name", &self.name, &mut check);
         if let Some(model) = &self.model {
             check_id("model", model.as_str(), &mut check);

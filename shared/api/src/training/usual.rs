@@ -131,12 +131,18 @@ mod tests {
         let request = CreateTraining { rank: Some(4), max_train_steps: Some(20), ..open() };
         let small = request.clone().filled(128);
         assert_eq!((small.rank, small.alpha, small.max_train_steps), (Some(4), Some(4.0), Some(20)));
-        assert_eq!((small.resolution, small.sample_every, small.validate_every), (Some(128), Some(4), Some(2)));
+        assert_eq!(
+            (small.resolution, small.sample_every, small.validate_every),
+            (Some(128), Some(4), Some(2))
+        );
         assert_eq!(small.targets, Some(vec![TrainingTarget::Attention, TrainingTarget::FeedForward]));
         assert_eq!(small.validate(), Ok(()));
         assert_eq!(small.clone().filled(1024), small, "nothing is left open");
         let large = request.filled(1024);
-        assert_eq!((large.min_snr_gamma, large.ema, large.learning_rate), (Some(5.0), Some(false), Some(1e-4)));
+        assert_eq!(
+            (large.min_snr_gamma, large.ema, large.learning_rate),
+            (Some(5.0), Some(false), Some(1e-4))
+        );
     }
 
     fn open() -> CreateTraining {
