@@ -2,52 +2,11 @@
 
 use std::path::PathBuf;
 
+use chapan_api::training::{LearningRateSchedule, Usual};
 use chapan_engine::training::{LrScheduler, Targets, TrainingConfig};
 use clap::{Args, ValueEnum};
 
 use crate::cli::installed::ModelOptions;
-
-/// What a model of a few million parameters wants, and what Stable Diffusion XL wants.
-struct Usual {
-    rank: usize,
-    steps: usize,
-    batch: usize,
-    learning_rate: f64,
-    feed_forward: bool,
-    snr_gamma: Option<f64>,
-    caption_dropout: f64,
-    ema_decay: Option<f64>,
-    cosine: bool,
-}
-
-impl Usual {
-    /// For models that draw up to 256 pixels, found by trying on `assets/references/aldar` with the mini model: its held-out loss
-    /// falls from 0.478 to 0.42 and rises again after this many steps; at half the rate it does not rise, and the chapan is
-    /// less his; at twice the rate the poses of the references come with him.
-    const SMALL: Self = Self {
-        rank: 16,
-        steps: 150,
-        batch: 4,
-        learning_rate: 1e-3,
-        feed_forward: true,
-        snr_gamma: None,
-        caption_dropout: 0.05,
-        ema_decay: Some(0.97),
-        cosine: true,
-    };
-    /// For Stable Diffusion XL: diffusers' own, with the min-SNR weighting that its guide recommends.
-    const LARGE: Self = Self {
-        rank: 16,
-        steps: 500,
-        batch: 1,
-        learning_rate: 1e-4,
-        feed_forward: false,
-        snr_gamma: Some(5.0),
-        caption_dropout: 0.05,
-        ema_decay: None,
-        cosine: false,
-    };
-}
 
 /// How the learning rate moves after its warm-up.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -207,11 +166,13 @@ pub struct Arguments {
 impl Arguments {
     /// The settings for a model that draws pictures of this side.
     pub fn config(&self, model_side: usize) -> TrainingConfig {
-        let usual = if model_side <= 256 { Usual::SMALL } else { Usual::LARGE };
-        let rank = self.rank.unwrap_or(usual.rank);
+        let usual = Usual::of(u32::try_from(model_side).unwrap_or(u32::MAX));
+        let rank = self.rank.unwrap_or(usual.rank as usize);
         let learning_rate = self.learning_rate.unwrap_or(usual.learning_rate);
         let positive = |value: f64| (value != 0.0).then_some(value);
-        let cosine = self.lr_scheduler.map_or(usual.cosine, |schedule| matches!(schedule, Schedule::Cosine));
+        let usual_is_cosine = usual.lr_scheduler == LearningRateSchedule::Cosine;
+        let cosine =
+            self.lr_scheduler.map_or(usual_is_cosine, |schedule| matches!(schedule, Schedule::Cosine));
         TrainingConfig {
             rank,
             alpha: self.alpha.unwrap_or(rank as f64),
@@ -221,11 +182,11 @@ impl Arguments {
                 text_encoders: self.train_text_encoder,
             },
             use_dora: self.use_dora,
-            max_train_steps: self.max_train_steps.unwrap_or(usual.steps),
-            train_batch_size: self.train_batch_size.unwrap_or(usual.batch),
+            max_train_steps: self.max_train_steps.unwrap_or(usual.max_train_steps as usize),
+            train_batch_size: self.train_batch_size.unwrap_or(usual.train_batch_size as usize),
             gradient_accumulation_steps: self.gradient_accumulation_steps,
             learning_rate,
-            text_encoder_lr: self.text_encoder_lr.unwrap_or(learning_rate / 20.0),
+            text_encoder_lr: self.text_encoder_lr.unwrap_or(learning_rate / usual.text_encoder_lr_divisor),
             lr_scheduler: if cosine { LrScheduler::Cosine } else { LrScheduler::Constant },
             lr_warmup_steps: self.lr_warmup_steps,
             adam_beta1: self.adam_beta1,
@@ -233,11 +194,11 @@ impl Arguments {
             adam_epsilon: self.adam_epsilon,
             adam_weight_decay: self.adam_weight_decay,
             max_grad_norm: self.max_grad_norm,
-            snr_gamma: self.snr_gamma.map_or(usual.snr_gamma, positive),
+            snr_gamma: positive(self.snr_gamma.unwrap_or(usual.min_snr_gamma)),
             noise_offset: self.noise_offset,
             caption_dropout: self.caption_dropout.unwrap_or(usual.caption_dropout),
             prior_loss_weight: self.prior_loss_weight,
-            ema_decay: self.ema_decay.map_or(usual.ema_decay, positive),
+            ema_decay: self.ema_decay.map_or(usual.ema.then_some(usual.ema_decay), positive),
             gradient_checkpointing: self.gradient_checkpointing,
             seed: self.seed,
         }

@@ -41,6 +41,14 @@ pub enum TrainingError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// Pictures of this size do not divide into the model's cells.
+    #[error("`--resolution {side}` cannot be trained at\nhint: choose a multiple of {cell} up to 4096")]
+    Resolution {
+        /// Side in pixels.
+        side: usize,
+        /// Pixels along a side of a cell.
+        cell: usize,
+    },
     /// The folder holds a training already.
     #[error("`{}` holds a training already\nhint: go on with `--resume`, or choose another output folder", .path.display())]
     Exists {

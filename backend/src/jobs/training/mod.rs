@@ -1,6 +1,6 @@
 //! Training a LoRA on a folder of pictures: what the command line runs, and what a job of the server runs.
 //!
-//! [`read_pictures`] looks at every file and says in plain words what it found; [`encode`] makes examples of them; [`Run`]
+//! [`prepare`] and [`train`] do all of it for settings and folders. Within, [`read_pictures`] looks at every file and says in plain words what it found; [`encode`] makes examples of them; [`Run`]
 //! trains, writes checkpoints and samples into its folder, and goes on where it was stopped.
 
 mod error;
@@ -10,9 +10,11 @@ mod reading;
 mod run;
 #[cfg(test)]
 mod run_tests;
+mod setup;
 
 pub use error::TrainingError;
 pub use folder::RunFolder;
 pub use preflight::{Planned, plan};
 pub use reading::{PictureSet, Sources, encode, read_pictures};
 pub use run::{Plan, Run, SamplePrompt, Wish};
+pub use setup::{Doing, LORA_FILE, Observer, Outcome, Prepared, Setup, Start, config_of, prepare, train};

@@ -237,7 +237,8 @@ fn read_and_fit(path: &Path, buckets: &Buckets) -> Result<(Fitted, bool), Datase
     Ok((fit(path, picture, buckets)?, turned))
 }
 
-/// Encodes every picture, one at a time: what is kept of each is a few thousand numbers. `tell` hears how many are done.
+/// Encodes every picture, one at a time: what is kept of each is a few thousand numbers. `tell` hears how many are done, and
+/// says whether to go on.
 ///
 /// # Errors
 /// When a file has changed since it was looked at, or cannot be encoded.
@@ -245,7 +246,7 @@ pub fn encode(
     pipeline: &StableDiffusionXl,
     set: &PictureSet,
     buckets: &Buckets,
-    mut tell: impl FnMut(usize, usize),
+    mut tell: impl FnMut(usize, usize) -> bool,
 ) -> Result<Vec<Example>, TrainingError> {
     let mut examples = Vec::with_capacity(set.chosen.len());
     for (index, chosen) in set.chosen.iter().enumerate() {
@@ -263,7 +264,9 @@ pub fn encode(
         let time_ids = [original.0, original.1, crop.0, crop.1, target.0, target.1];
         let example = Example { role: chosen.role, caption: chosen.caption.clone(), posterior, time_ids };
         examples.extend(std::iter::repeat_n(example, chosen.repeats));
-        tell(index + 1, set.chosen.len());
+        if !tell(index + 1, set.chosen.len()) {
+            return Err(chapan_engine::Error::Cancelled.into());
+        }
     }
     Ok(examples)
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::lora::Component;
-use crate::models::config::parse_config;
+use crate::models::parse_config;
 use crate::models::unet::UnetConfig;
 use crate::weights::open_component;
 use crate::{Error, Result};

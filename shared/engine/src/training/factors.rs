@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Tensor};
 
-use super::config::TrainingConfig;
+use super::config::{Targets, TrainingConfig};
 use super::draws::beginning;
 use crate::lora::{Component, ModelLayers};
 use crate::nn::{Adapter, RowLengths};
@@ -47,30 +47,50 @@ const CONVOLUTIONS: [&str; 5] =
     [".conv1", ".conv2", ".conv_shortcut", ".downsamplers.0.conv", ".upsamplers.0.conv"];
 const TEXT: [&str; 4] = [".q_proj", ".k_proj", ".v_proj", ".out_proj"];
 
+/// Which layers are trained, by their paths.
+#[derive(Clone, Copy, Debug)]
+pub struct Choice {
+    targets: Targets,
+    /// The first encoder's last layer is never looked at: the state before it is the text.
+    last_of_first: Option<usize>,
+}
+
+impl Choice {
+    /// The choice among these layers.
+    pub fn new<'a>(config: &TrainingConfig, layers: impl Iterator<Item = (Component, &'a str)>) -> Self {
+        let last_of_first = layers
+            .filter(|(component, _)| *component == Component::TextEncoder)
+            .filter_map(|(_, path)| number_of_layer(path))
+            .max();
+        Self { targets: config.targets, last_of_first }
+    }
+
+    /// Whether this layer is trained.
+    pub fn takes(&self, component: Component, path: &str) -> bool {
+        let ends = |ends: &[&str]| ends.iter().any(|end| path.ends_with(end));
+        match component {
+            Component::Unet => {
+                ends(&ATTENTION)
+                    || self.targets.feed_forward && ends(&FEED_FORWARD)
+                    || self.targets.convolutions && ends(&CONVOLUTIONS)
+            }
+            Component::TextEncoder => {
+                self.targets.text_encoders && ends(&TEXT) && number_of_layer(path) != self.last_of_first
+            }
+            Component::TextEncoder2 => self.targets.text_encoders && ends(&TEXT),
+        }
+    }
+}
+
 impl Factors {
     /// Chooses the layers and the numbers that training begins with: `down` normal with deviation `1 / rank`, `up` zero, so
     /// that nothing is changed yet (as in diffusers' scripts).
     pub fn choose(model: &Arc<ModelLayers>, config: &TrainingConfig) -> Result<(Self, Vec<Parameter>)> {
-        let ends = |ends: &[&str], path: &str| ends.iter().any(|end| path.ends_with(end));
-        // The first encoder's last layer is never looked at: the state before it is the text.
-        let last_of_first = (model.layers().iter())
-            .filter(|layer| layer.component == Component::TextEncoder)
-            .filter_map(|layer| number_of_layer(&layer.path))
-            .max();
-        let wanted = |component: Component, path: &str| match component {
-            Component::Unet => {
-                ends(&ATTENTION, path)
-                    || config.targets.feed_forward && ends(&FEED_FORWARD, path)
-                    || config.targets.convolutions && ends(&CONVOLUTIONS, path)
-            }
-            Component::TextEncoder => {
-                config.targets.text_encoders && ends(&TEXT, path) && number_of_layer(path) != last_of_first
-            }
-            Component::TextEncoder2 => config.targets.text_encoders && ends(&TEXT, path),
-        };
+        let paths = model.layers().iter().map(|layer| (layer.component, layer.path.as_str()));
+        let choice = Choice::new(config, paths);
         let (mut places, mut parameters) = (Vec::new(), Vec::new());
         for (index, layer) in model.layers().iter().enumerate() {
-            if !wanted(layer.component, &layer.path) {
+            if !choice.takes(layer.component, &layer.path) {
                 continue;
             }
             let (outputs, inputs, kernel) = layer.layer.sizes();
@@ -102,11 +122,7 @@ impl Factors {
             places.push(Place { layer: index, down, up, magnitude });
         }
         if places.is_empty() {
-            return Err(Error::config(
-                "training",
-                "the model has none of the layers that are to be trained",
-                "choose a model of the Stable Diffusion XL architecture",
-            ));
+            return Err(no_layers());
         }
         Ok((Self { model: model.clone(), places, scale: config.alpha / config.rank as f64 }, parameters))
     }
@@ -151,6 +167,14 @@ impl Factors {
             self.model.layers()[place.layer].layer.put(None);
         }
     }
+}
+
+pub(super) fn no_layers() -> Error {
+    Error::config(
+        "training",
+        "the model has none of the layers that are to be trained",
+        "choose a model of the Stable Diffusion XL architecture",
+    )
 }
 
 /// The number in `..layers.N..`.

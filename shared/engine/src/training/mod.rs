@@ -12,6 +12,7 @@
 //! | `trainer` | the step itself |
 //! | `file` | the LoRA as a file, in PEFT's names or kohya's |
 //! | `memory` | how much a training will take, estimated |
+//! | `estimate` | the same of a checkpoint that is not loaded |
 //! | `checkpoint` | all that is needed to go on to the bit |
 //!
 //! Nothing here reads a clock, draws chance that the seed does not give, or knows where files lie. The same seed, pictures and
@@ -21,6 +22,8 @@
 mod checkpoint;
 mod config;
 mod draws;
+#[cfg(not(target_arch = "wasm32"))]
+mod estimate;
 mod example;
 mod factors;
 mod file;
@@ -32,6 +35,8 @@ mod trainer;
 
 pub use config::{LrScheduler, Targets, TrainingConfig};
 pub use draws::Draw;
+#[cfg(not(target_arch = "wasm32"))]
+pub use estimate::{Estimate, estimate};
 pub use example::{Example, Role};
 pub use factors::Parameter;
 pub use file::FileFormat;
