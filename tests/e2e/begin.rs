@@ -97,6 +97,30 @@ fn places() -> impl Iterator<Item = (i64, i64)> {
 }
 
 #[test]
+fn a_picture_is_enlarged_and_drawn_over() {
+    let visit = Visit::to("/studio");
+    let browser = &visit.browser;
+    visit.describe(FIRST, 3);
+    browser.click("button", &visit.says("studio.hires"));
+    browser.click("checkbox", &visit.says("studio.hires_on"));
+    browser.get("slider", &visit.says("studio.hires_strength"));
+    browser.see("256 × 256");
+    visit.generate();
+    let pictures = drawn(&visit, 1);
+    assert_eq!(pictures[0]["record"]["hires"]["scale"], 2.0);
+    assert_eq!((&pictures[0]["width"], &pictures[0]["height"]), (&json!(256), &json!(256)));
+    visit.finished(FIRST, (256, 256));
+    for (scheme, width, height) in [("light", 1280, 1100), ("dark", 390, 2200)] {
+        browser.prefer(scheme);
+        browser.resize(width, height);
+        visit.settled();
+        visit.keep(&format!("studio-hires-{width}-{scheme}"));
+        assert!(!browser.scrolls_sideways(), "the second pass is wider than {width} px");
+    }
+    visit.no_faults();
+}
+
+#[test]
 fn several_pictures_and_a_grid() {
     let visit = Visit::to("/studio");
     let browser = &visit.browser;

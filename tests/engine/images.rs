@@ -215,6 +215,7 @@ fn cancel_and_events_are_those_of_text_to_image() {
         told.push(match event {
             ProgressEvent::Encoding => "encoding".to_owned(),
             ProgressEvent::Encoded => "encoded".to_owned(),
+            ProgressEvent::Window { index, total } => format!("window {index}/{total}"),
             ProgressEvent::Step { index, total, .. } => format!("{index}/{total}"),
             ProgressEvent::Decoding => "decoding".to_owned(),
         });

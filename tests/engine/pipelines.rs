@@ -144,6 +144,7 @@ fn progress_tells_each_step_with_a_preview() {
         told.push(match event {
             ProgressEvent::Encoding => "encoding".to_owned(),
             ProgressEvent::Encoded => "encoded".to_owned(),
+            ProgressEvent::Window { index, total } => format!("window {index}/{total}"),
             ProgressEvent::Decoding => "decoding".to_owned(),
             ProgressEvent::Step { index, total, timestep, preview, look } => {
                 let picture = preview.picture();

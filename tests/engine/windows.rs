@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use chapan_engine::pipelines::{
-    GenerationParams, ImageToImage, Picture, Silent, StableDiffusionXl, Start, Windows,
+    Flow, GenerationParams, ImageToImage, Picture, ProgressEvent, Silent, StableDiffusionXl, Start, Windows,
 };
-use chapan_engine::{DType, Device};
+use chapan_engine::{DType, Device, Error};
 use chapan_metrics::{Filter, resize};
 
 /// Side of the model's own pictures.
@@ -68,6 +68,21 @@ fn one_window_of_all_is_the_picture_at_once() {
     let windows = Some(Windows { side: 2 * SIDE, overlap: 32 });
     let same = model.generate(&GenerationParams { windows, ..params() }, &mut Silent).unwrap().image;
     assert_eq!(whole, same);
+}
+
+#[test]
+fn a_step_of_many_windows_can_be_stopped_within() {
+    let windows = Some(Windows { side: SIDE / 2, overlap: 0 });
+    let mut told = Vec::new();
+    let mut stop_at_the_third = |event: ProgressEvent<'_>| {
+        let ProgressEvent::Window { index, total } = event else { return Flow::Continue };
+        told.push((index, total));
+        if told.len() == 3 { Flow::Cancel } else { Flow::Continue }
+    };
+    let call = GenerationParams { windows, ..params() };
+    let stopped = mini().generate(&call, &mut stop_at_the_third).unwrap_err();
+    assert!(matches!(stopped, Error::Cancelled), "{stopped}");
+    assert_eq!(told, [(0, 4), (1, 4), (2, 4)]);
 }
 
 #[test]

@@ -45,8 +45,8 @@ pub(super) async fn create_grid(
     let mut asked = Vec::new();
     for cell in &cells {
         // Each model, size and set of LoRAs is asked about once; a cell that differs in other things needs no more.
-        let CreateGeneration { model, width, height, prompt, .. } = &cell.request;
-        let what = (model, width, height, prompt.contains('<').then_some(prompt));
+        let CreateGeneration { model, prompt, .. } = &cell.request;
+        let what = (model, cell.request.result_size(), prompt.contains('<').then_some(prompt));
         if !asked.contains(&what) {
             requests::complete(&app, &user.id, cell.request.clone()).await?;
             asked.push(what);

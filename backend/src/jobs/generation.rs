@@ -185,6 +185,7 @@ fn generate(
         }
         match event {
             ProgressEvent::Encoding | ProgressEvent::Encoded => meter.report(JobPhase::Encoding),
+            ProgressEvent::Window { .. } => meter.report(JobPhase::Denoising),
             ProgressEvent::Step { index, total, preview, .. } => {
                 meter.step(index as u32 + 1, total as u32, preview::data_address(&preview))
             }

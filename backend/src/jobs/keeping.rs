@@ -44,7 +44,7 @@ impl StepKeeper {
         match event {
             ProgressEvent::Encoded => self.encoded_ms = at_ms,
             ProgressEvent::Decoding => self.looped_ms = at_ms,
-            ProgressEvent::Encoding => {}
+            ProgressEvent::Encoding | ProgressEvent::Window { .. } => {}
             ProgressEvent::Step { .. } if self.size_bytes > ROOM_BYTES => {
                 self.steps.clear();
                 self.waiting.clear();

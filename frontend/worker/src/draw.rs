@@ -55,7 +55,7 @@ impl Easel {
             match event {
                 ProgressEvent::Encoded => tell(Answer::Encoded { at_ms }, Vec::new()),
                 ProgressEvent::Decoding => tell(Answer::Decoding { at_ms }, Vec::new()),
-                ProgressEvent::Encoding | ProgressEvent::Step { .. } => {}
+                ProgressEvent::Encoding | ProgressEvent::Window { .. } | ProgressEvent::Step { .. } => {}
             }
             Flow::Continue
         })?;

@@ -225,7 +225,7 @@ fn draw(
     let generated = pipeline.generate(params, &mut |event: ProgressEvent<'_>| {
         match event {
             ProgressEvent::Encoding => bar.set_message("reading the prompt"),
-            ProgressEvent::Encoded => {}
+            ProgressEvent::Encoded | ProgressEvent::Window { .. } => {}
             ProgressEvent::Step { index, total, .. } => {
                 bar.set_message("drawing");
                 bar.set_length(total as u64);

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// What an axis can change, by the names of the request's fields, and the words for it.
-const PARAMETERS: [(GridParameter, Says); 10] = [
+const PARAMETERS: [(GridParameter, Says); 12] = [
     (GridParameter::Seed, |i18n| t_string!(i18n, studio.seed)),
     (GridParameter::Prompt, |i18n| t_string!(i18n, studio.words_in_prompt)),
     (GridParameter::NumInferenceSteps, |i18n| t_string!(i18n, studio.steps)),
@@ -26,6 +26,8 @@ const PARAMETERS: [(GridParameter, Says); 10] = [
     (GridParameter::Strength, |i18n| t_string!(i18n, studio.strength)),
     (GridParameter::LoraWeight, |i18n| t_string!(i18n, studio.lora_weight)),
     (GridParameter::VariationStrength, |i18n| t_string!(i18n, studio.variation)),
+    (GridParameter::HiresScale, |i18n| t_string!(i18n, studio.hires_scale)),
+    (GridParameter::HiresStrength, |i18n| t_string!(i18n, studio.hires_strength)),
     (GridParameter::Model, |i18n| t_string!(i18n, studio.model)),
 ];
 
@@ -145,6 +147,7 @@ fn AxisField(axis: Axis, fault: Signal<Option<Words>>) -> impl IntoView {
         Some(GridParameter::GuidanceScale) => "1, 3, 5, 8",
         Some(GridParameter::NumInferenceSteps) => "5, 10, 20",
         Some(GridParameter::Seed) => "1-4",
+        Some(GridParameter::HiresScale) => "1.5, 2",
         Some(GridParameter::Model) => "chapan-mini",
         _ => "0.2, 0.5, 0.8",
     };

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::limits;
-use crate::generation::{CreateGeneration, MaskedContent};
+use crate::generation::{CreateGeneration, Hires, MaskedContent};
 use crate::id::ModelId;
 use crate::validation::{Checker, Rule};
 
@@ -33,7 +33,7 @@ pub struct GridAxis {
 #[serde(rename_all = "snake_case")]
 #[expect(
     missing_docs,
-    reason = "each is the field of `CreateGeneration` of the same name; the last is named by the axis"
+    reason = "each is the field of `CreateGeneration` of the same name; a LoRA is named by the axis, and the last two are fields of `hires`"
 )]
 pub enum GridParameter {
     Prompt,
@@ -53,6 +53,8 @@ pub enum GridParameter {
     VariationStrength,
     PromptWeighting,
     LoraWeight,
+    HiresScale,
+    HiresStrength,
 }
 
 /// A value of an axis.
@@ -148,6 +150,8 @@ impl GridAxis {
                 let other = "base.loras".to_owned();
                 found.ok_or(Rule::Needs { other })?.weight = weight;
             }
+            GridParameter::HiresScale => second_pass(request)?.scale = value.number()?,
+            GridParameter::HiresStrength => second_pass(request)?.strength = value.number()?,
         }
         Ok(())
     }
@@ -164,6 +168,11 @@ impl GridAxis {
             *negative = negative.replace(search.as_str(), &text);
         }
     }
+}
+
+/// The second pass of a request, which an axis changes but does not bring in.
+fn second_pass(request: &mut CreateGeneration) -> Result<&mut Hires, Rule> {
+    request.hires.as_mut().ok_or_else(|| Rule::Needs { other: "base.hires".to_owned() })
 }
 
 impl GridParameter {
@@ -187,6 +196,8 @@ impl GridParameter {
             Self::VariationStrength => "variation_strength",
             Self::PromptWeighting => "prompt_weighting",
             Self::LoraWeight => "lora_weight",
+            Self::HiresScale => "hires.scale",
+            Self::HiresStrength => "hires.strength",
         }
     }
 }

@@ -199,6 +199,19 @@ mod tests {
     }
 
     #[test]
+    fn the_second_pass_is_an_axis() {
+        let grid = grid(
+            r#"{"base": {"prompt": "a red man", "hires": {}},
+                "x": {"parameter": "hires_strength", "values": [0.2, 0.6]},
+                "y": {"parameter": "hires_scale", "values": [1.5, 2]}}"#,
+        );
+        let passes: Vec<_> =
+            grid.cells().unwrap().into_iter().filter_map(|cell| cell.request.hires).collect();
+        let brief: Vec<_> = passes.iter().map(|hires| (hires.strength, hires.scale)).collect();
+        assert_eq!(brief, [(0.2, 1.5), (0.6, 1.5), (0.2, 2.0), (0.6, 2.0)]);
+    }
+
+    #[test]
     fn a_fault_names_the_value_that_brought_it_in() {
         let base = r#""base": {"prompt": "a red man"}"#;
         for (axis, field) in [
@@ -209,6 +222,7 @@ mod tests {
             (r#"{"parameter": "scheduler", "values": ["euler", "none"]}"#, "x.values[1]"),
             (r#"{"parameter": "strength", "values": [0.5]}"#, "x.values[0]"),
             (r#"{"parameter": "lora_weight", "values": [0.5]}"#, "x.values[0]"),
+            (r#"{"parameter": "hires_strength", "values": [0.5]}"#, "x.values[0]"),
             (r#"{"parameter": "prompt", "search": "blue", "values": ["red"]}"#, "x.search"),
             (r#"{"parameter": "seed", "search": "blue", "values": [1]}"#, "x.search"),
             (r#"{"parameter": "seed", "values": []}"#, "x.values"),

@@ -18,6 +18,14 @@ pub enum ProgressEvent<'a> {
     Encoding,
     /// The prompts are encoded; the loop begins.
     Encoded,
+    /// The network is about to look at a window of a large picture; only where there are several. A step of many windows can
+    /// be stopped between them.
+    Window {
+        /// Which one of this step, from 0.
+        index: usize,
+        /// How many there are.
+        total: usize,
+    },
     /// A step of the loop is done.
     Step {
         /// Which one, from 0.
@@ -49,7 +57,7 @@ pub struct StepLook<'a> {
 
 /// Receives the events of one call. Implemented by every `FnMut(ProgressEvent<'_>) -> Flow`.
 pub trait Progress {
-    /// Takes one event; answering [`Flow::Cancel`] stops the pipeline before its next step.
+    /// Takes one event; answering [`Flow::Cancel`] stops the pipeline before its next step, or window of a step.
     fn on(&mut self, event: ProgressEvent<'_>) -> Flow;
 }
 

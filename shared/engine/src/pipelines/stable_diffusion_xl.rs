@@ -196,7 +196,7 @@ impl StableDiffusionXl {
             let level = NoiseLevel::of(&*scheduler, at);
             let seen =
                 Seen { input: &input, beside: &beginning.beside, channels: shape.1, windows: &windows };
-            let (prediction, guidance) = self.predict(&seen, timestep, &conditioning, params)?;
+            let (prediction, guidance) = self.predict(&seen, timestep, &conditioning, params, progress)?;
             let clean = level.clean(self.scheduler.prediction_type()?, &prediction, &latents);
             latents = scheduler.step(&prediction, at, &latents, &mut rng);
             check_finite(&latents, || {
@@ -224,6 +224,7 @@ impl StableDiffusionXl {
         timestep: f64,
         conditioning: &Conditioning,
         params: &GenerationParams,
+        progress: &mut dyn Progress,
     ) -> Result<(Vec<f32>, Option<f32>)> {
         let Seen { input, beside, channels, windows } = *seen;
         let (rows, columns) = windows.window_size();
@@ -232,7 +233,10 @@ impl StableDiffusionXl {
             return self.predict_window(planes, (channels, rows, columns), timestep, conditioning, params);
         }
         let mut pulls = Vec::new();
+        let (mut index, total) = (0, windows.count());
         let prediction = windows.blend(channels, |place| {
+            tell(progress, ProgressEvent::Window { index, total })?;
+            index += 1;
             let planes = [windows.cut(input, place), windows.cut(beside, place)].concat();
             let shape = (channels, rows, columns);
             let (part, pull) = self.predict_window(planes, shape, timestep, conditioning, params)?;

@@ -86,9 +86,14 @@ impl Plan {
         (self.vertical.length, self.horizontal.length)
     }
 
+    /// How many windows there are.
+    pub(super) fn count(&self) -> usize {
+        self.vertical.starts.len() * self.horizontal.starts.len()
+    }
+
     /// Whether one window sees all.
     pub(super) fn is_whole(&self) -> bool {
-        self.vertical.starts.len() * self.horizontal.starts.len() == 1
+        self.count() == 1
     }
 
     /// First row and first column of every window, row by row.
