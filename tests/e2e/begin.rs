@@ -104,7 +104,6 @@ fn a_picture_is_enlarged_and_drawn_over() {
     browser.click("button", &visit.says("studio.hires"));
     browser.click("checkbox", &visit.says("studio.hires_on"));
     browser.get("slider", &visit.says("studio.hires_strength"));
-    browser.see("256 × 256");
     visit.generate();
     let pictures = drawn(&visit, 1);
     assert_eq!(pictures[0]["record"]["hires"]["scale"], 2.0);

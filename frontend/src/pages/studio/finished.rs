@@ -24,16 +24,10 @@ pub fn Finished(
     let seconds = format!("{:.1}", image.duration_ms as f64 / 1000.0);
     let prompt = image.prompt().to_owned();
     let record = image.record.clone().filter(|_| image.enlargement.is_none());
-    let facts = match &record {
-        Some(record) => format!(
-            "{} · {} · {} × {}",
-            record.num_inference_steps,
-            schedulers::name(&record.scheduler),
-            record.width,
-            record.height,
-        ),
-        None => format!("{} × {}", image.width, image.height),
-    };
+    let how = record.as_ref().map_or_else(String::new, |record| {
+        format!("{} · {} · ", record.num_inference_steps, schedulers::name(&record.scheduler))
+    });
+    let facts = format!("{how}{} × {}", image.width, image.height);
     let with_steps = record.is_some();
     let seed = record.map(|record| record.seed.to_string());
     view! {
