@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use chapan_api::competition::{Decision, RoundSettings, TrainingHistory};
-use chapan_engine::pipelines::GenerationParams;
+use chapan_api::competition::{
+    CompetitionEvent, CompetitionStage, Decision, RoundSettings, TrainingHistory, is_contestant_name,
+};
+use chapan_api::id::ModelId;
+use chapan_api::training::TrainingEvent;
+use chapan_engine::pipelines::{GenerationParams, StableDiffusionXl};
 use chapan_engine::training::TrainingConfig;
 use clap::{Args, Parser};
 
@@ -13,8 +17,14 @@ use super::installed::{Installed, ModelOptions};
 use super::score::{named_path, weights};
 use super::{Failure, output, train_lora};
 use crate::config::Environment;
-use crate::jobs::comparison::{References, look_at_folder};
-use crate::jobs::competition::{Artist, Competition, CompetitionError, CompetitionFolder, Imported, Request};
+use crate::hub::Checkpoint;
+use crate::jobs::comparison::References;
+use crate::jobs::competition::{
+    Artist, Competition, CompetitionError, CompetitionFolder, Imported, Looks, NamedLora, Request,
+    RoundTraining, Turn,
+};
+use crate::jobs::run_of;
+use crate::jobs::training::Wish;
 
 /// The most pictures of a contestant.
 const MAX_PICTURES: u64 = 200;
@@ -132,12 +142,13 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failu
         device: arguments.model.device.clone(),
     }
     .open(environment)?;
-    let look = |folder: &Path| look_at_folder(&looking.clip, folder, |_, _| {});
+    let mut looks = Looks::default();
+    let mut look = |folder: &Path| looks.at_folder(&looking.clip, folder);
     let references = match reference_folders(&arguments.references) {
         (training, Some(held_out)) => References::given(look(&training)?, look(&held_out)?),
         (all, None) => References::split(look(&all)?),
     };
-    let pipeline = installed.load(&place)?;
+    let mut pipeline = installed.load(&place)?;
     let side = pipeline.default_size();
     let usual: TrainingConfig = train_line(arguments, &[])?.config(side);
     let settings = RoundSettings {
@@ -154,7 +165,13 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failu
         ..GenerationParams::default()
     };
     let folder = CompetitionFolder::open(&arguments.output)?;
-    let mut train = |settings: &RoundSettings, references: &Path, held_out: Option<&Path>, to: &Path| {
+    let scheduler =
+        installed.checkpoint.as_ref().map_or("euler", |found: &Checkpoint| &found.default_scheduler);
+    let run = run_of(installed.id.clone(), installed.sha256()?, scheduler, &place.name, place.dtype);
+    let mut train = |_: &mut StableDiffusionXl,
+                     training: &RoundTraining<'_>,
+                     _: &mut dyn FnMut(&TrainingEvent) -> Wish| {
+        let RoundTraining { settings, references, held_out, output: to } = training;
         let mut words: Vec<String> = [
             ("--max-train-steps", settings.max_train_steps.to_string()),
             ("--learning-rate", settings.learning_rate.to_string()),
@@ -166,29 +183,27 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failu
         if let Some(held_out) = held_out {
             words.extend(["--held-out-references".to_owned(), held_out.display().to_string()]);
         }
-        let paths = [("--references", references), ("--output", to)];
+        let paths = [("--references", *references), ("--output", *to)];
         words.extend(paths.iter().flat_map(|(name, path)| [(*name).to_owned(), path.display().to_string()]));
         Ok(train_lora::run(&train_line(arguments, &words)?, environment)?)
     };
-    let mut tell = |what: &str| {
+    let mut tell = |event: &CompetitionEvent| {
         // A reader that has gone away does not stop the competition.
-        drop(if arguments.json {
-            output::say_line(&serde_json::json!({ "kind": "doing", "what": what }))
-        } else {
-            output::say(what)
-        });
+        drop(if arguments.json { output::say_line(event) } else { tell_event(event) });
     };
     let mut competition = Competition {
         folder: &folder,
         clip: &looking.clip,
         clip_id: &looking.model,
         phrases: &looking.phrases,
-        artist: Artist { pipeline, params },
+        looks: &mut looks,
+        artist: Artist { pipeline: &mut pipeline, params, run },
         references,
         request: request(arguments, weights, settings, &installed)?,
         imported,
         train: &mut train,
         tell: &mut tell,
+        turn: &|| Turn::GoOn,
         language: arguments.language.clone(),
     };
     let history = competition.run()?;
@@ -251,11 +266,7 @@ fn request(
 fn imported(arguments: &Arguments) -> Result<Vec<(String, Imported)>, Failure> {
     let mut imported: Vec<(String, Imported)> = Vec::new();
     let mut add = |(name, path): (String, PathBuf), is_lora: bool| {
-        let is_plain = name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | ' ' | '.'))
-            && !name.starts_with('.')
-            && !name.is_empty();
-        let is_ours = name == "base" || name.starts_with("round-");
-        if !is_plain || is_ours || imported.iter().any(|(other, _)| *other == name) {
+        if !is_contestant_name(&name) || imported.iter().any(|(other, _)| *other == name) {
             let fact = format!("`{name}` cannot be the name of `{}`", path.display());
             return Err(Failure::usage(fact, "name each with letters and digits, as --images other=DIR"));
         }
@@ -263,7 +274,9 @@ fn imported(arguments: &Arguments) -> Result<Vec<(String, Imported)>, Failure> {
             let fact = format!("there is no `{}`", path.display());
             return Err(Failure::new(fact, "is the path right?"));
         }
-        imported.push((name, if is_lora { Imported::Lora(path) } else { Imported::Pictures(path) }));
+        let id = ModelId::new(path.file_stem().unwrap_or_default().to_string_lossy());
+        let lora = NamedLora { id, path: path.clone() };
+        imported.push((name, if is_lora { Imported::Lora(lora) } else { Imported::Pictures(path) }));
         Ok(())
     };
     arguments.images.iter().try_for_each(|text| add(named_path(text), false))?;
@@ -293,6 +306,28 @@ fn train_line(arguments: &Arguments, words: &[String]) -> Result<train_lora::Arg
     let parsed = TrainLine::try_parse_from(line);
     let parsed = parsed.map_err(|error| Failure::usage(error, "see `chapan train-lora --help`"))?;
     Ok(parsed.arguments)
+}
+
+/// A line for what a person wants to know meanwhile.
+fn tell_event(event: &CompetitionEvent) -> Result<(), Failure> {
+    match event {
+        CompetitionEvent::Stage { round, stage } => output::say(&match stage {
+            CompetitionStage::Analyse => "looking at the references".to_owned(),
+            CompetitionStage::Train => format!("round {round}: training"),
+            CompetitionStage::Draw => format!("round {round}: everybody draws"),
+            CompetitionStage::Score => format!("round {round}: scoring"),
+            CompetitionStage::Learn => format!("round {round}: learning one thing"),
+            CompetitionStage::Finished => return Ok(()),
+        }),
+        CompetitionEvent::Scored { contestant, quality_score, standard_error, .. } => {
+            let error = standard_error.map_or_else(String::new, |error| format!(" ±{error:.3}"));
+            output::say(&format!("  {contestant}: {quality_score:.3}{error}"))
+        }
+        CompetitionEvent::Training { .. }
+        | CompetitionEvent::Picture { .. }
+        | CompetitionEvent::RoundFinished { .. }
+        | CompetitionEvent::Finished { .. } => Ok(()),
+    }
 }
 
 fn tell_history(history: &TrainingHistory, folder: &Path) -> Result<(), Failure> {

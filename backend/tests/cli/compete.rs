@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::generate::decode;
 use super::{Run, chapan};
 
 fn aldar() -> String {
@@ -89,7 +90,32 @@ fn rounds_change_one_thing_and_go_on_with_the_same_bytes() {
     assert_eq!(names, ["base", "round-1", "round-2"]);
     assert_eq!((&report["paired"], &report["round"]), (&true.into(), &2.into()));
     let page = std::fs::read_to_string(whole.join("report.html")).unwrap();
-    assert!(page.contains("Кім ең жақын?") && page.contains("data:image/png;base64,"));
+    assert!(page.contains("<html lang=\"kk\">") && page.contains("data:image/png;base64,"));
+    assert!(
+        ["Кім ең жақын?", "Кто ближе всех?", "Who comes nearest?"].iter().all(|title| page.contains(title))
+    );
+    // The best and the worst picture of everybody, for every key feature.
+    let maps = report["heat_maps"].as_array().unwrap();
+    assert_eq!(maps.len(), 3 * 2 * report["key_features"].as_array().unwrap().len());
+
+    // Every picture says how it was made, and can be made again by that.
+    let picture = whole.join("comparisons/round-2_1_2.png");
+    let (_, _, texts) = decode(&picture);
+    let record: Value =
+        serde_json::from_str(&texts.iter().find(|(keyword, _)| keyword == "chapan").unwrap().1).unwrap();
+    assert_eq!(
+        (&record["prompt"], &record["seed"]),
+        (&"aldar kose riding across the steppe".into(), &2.into())
+    );
+    assert_eq!(record["loras"][0]["model"], "round-2", "{record}");
+    assert!(texts[0].1.contains("Steps: 4") && texts[0].0 == "parameters", "{texts:?}");
+    let lora = root.path().join("round-2.safetensors");
+    std::fs::copy(whole.join("rounds/2/lora/lora.safetensors"), &lora).unwrap();
+    let paths = [&picture, &lora, &root.path().join("again.png")].map(|path| path.display().to_string());
+    let run =
+        chapan(&["generate", "--again", &paths[0], "--lora", &paths[1], "--output", &paths[2], "--json"]);
+    let comparison = &run.json()["comparison"];
+    assert_eq!(comparison["identical"], true, "{comparison}");
 
     // Stopped after a picture of the second round, and with a torn file beside: the same in the end.
     let before = files(&whole);
@@ -130,4 +156,39 @@ fn bad_input_is_refused_before_anything_is_written() {
     refused(&["--lora", "x=/nowhere.safetensors"], 1, "/nowhere.safetensors");
     refused(&["--clip", "no-such-clip"], 1, "no-such-clip");
     refused(&["--weights", "1"], 2, "weights");
+}
+
+#[test]
+fn pictures_from_elsewhere_compete_under_plain_names() {
+    let root = tempfile::tempdir().unwrap();
+    let (output, folder) = (root.path().join("run"), root.path().join("pictures"));
+    std::fs::create_dir(&folder).unwrap();
+    for (from, to) in [("hero-0021.png", "one #1.png"), ("hero-0230.png", "two.png")] {
+        std::fs::copy(Path::new(&aldar()).join("held-out").join(from), folder.join(to)).unwrap();
+    }
+    let images = format!("other={}", folder.display());
+    let run = compete(&output, &["--images", &images, "--iterations", "1", "--json"]);
+    assert_eq!(run.status, 0, "{}{}", run.stdout, run.stderr);
+    let lines: Vec<Value> = run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let stages: Vec<&str> = lines
+        .iter()
+        .filter(|line| line["kind"] == "stage")
+        .map(|line| line["stage"].as_str().unwrap())
+        .collect();
+    assert_eq!(stages, ["analyse", "train", "draw", "score", "learn", "finished"]);
+    assert_eq!(lines.last().unwrap()["rounds"].as_array().unwrap().len(), 1, "the last line is the history");
+    // What was told is kept, each line whole.
+    let kept = std::fs::read_to_string(output.join("events.jsonl")).unwrap();
+    assert!(kept.lines().all(|line| lines.contains(&serde_json::from_str(line).unwrap())), "{kept}");
+    let report = read(&output, "comparisons/comparison_report_1.json");
+    let other = &report["contestants"][1];
+    assert_eq!((&other["name"], &report["paired"]), (&"other".into(), &false.into()));
+    for picture in other["pictures"].as_array().unwrap() {
+        let file = format!("comparisons/other_{}", picture["file"].as_str().unwrap());
+        assert!(output.join(&file).is_file() && !file.contains(['#', ' ']), "{file}");
+    }
+    assert_eq!(
+        report["ranking"][0]["contestant"], "other",
+        "nobody is nearer to the references than themselves"
+    );
 }

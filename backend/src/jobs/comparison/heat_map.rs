@@ -48,8 +48,8 @@ pub fn paint(
     key_features.iter().filter_map(|key| map(key).transpose()).collect()
 }
 
-/// Darkness of what does not speak for the feature.
-const DARK: f64 = 0.2;
+/// Brightness of what does not speak for the feature: dark enough to stand back, bright enough to be known.
+const DARK: f64 = 0.25;
 
 /// The square that the model saw, bright where it saw the feature: its side and rows of RGB.
 ///
@@ -62,8 +62,9 @@ pub fn spotlight(path: &Path, map: &HeatMap) -> Result<(u32, Vec<u8>), Compariso
     let side = width.min(height);
     let (left, top) = ((width - side) / 2, (height - side) / 2);
     let most = map.values.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
-    let light =
-        |x: usize, y: usize| DARK + (1.0 - DARK) * (between_cells(map, side, x, y) / most).clamp(0.0, 1.0);
+    // A power below 1 lets the second and third best cells be seen beside the best.
+    let share = |x: usize, y: usize| (between_cells(map, side, x, y) / most).clamp(0.0, 1.0).powf(0.7);
+    let light = |x: usize, y: usize| DARK + (1.0 - DARK) * share(x, y);
     let mut out = Vec::with_capacity(side * side * 3);
     for y in 0..side {
         for x in 0..side {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::datasets::DatasetError;
+use crate::files::png::PngError;
 use crate::jobs::comparison::ComparisonError;
 
 /// A refusal; every message ends with a `hint:`.
@@ -20,9 +21,12 @@ pub enum CompetitionError {
     /// The training said no; its own words.
     #[error("{0}")]
     Training(String),
-    /// A training stopped before its end, as it was told.
-    #[error("the training was stopped\nhint: run the same command again, it goes on")]
+    /// It stopped before its end, as it was told.
+    #[error("the competition was stopped\nhint: run the same command again, it goes on")]
     Stopped,
+    /// A picture could not be written as PNG.
+    #[error(transparent)]
+    Png(#[from] PngError),
     /// The folder holds another competition.
     #[error("`{}` holds a competition of other settings\nhint: choose another folder, or the same settings to go on", .path.display())]
     Other {

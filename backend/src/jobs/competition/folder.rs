@@ -7,10 +7,12 @@
 //! rounds/<n>/references/      what round n learns from, with captions
 //! rounds/<n>/lora/            its training: checkpoint, events, samples, lora.safetensors
 //! comparisons/<contestant>_<prompt>_<seed>.png
+//! comparisons/heat_maps/<contestant>.json
 //! comparisons/comparison_report_<n>.json
 //! feedback/feedback_<n>.json
 //! training_history.json
 //! report.html
+//! events.jsonl                what happened, a line an event; the one file that tells of interruptions
 //! ```
 
 use std::io::Write;

@@ -3,7 +3,10 @@
 //! | file | what |
 //! |---|---|
 //! | `folder.rs` | the tree of files; a step whose file is there is done and is never done again |
-//! | `drawing.rs` | pictures of a contestant |
+//! | `request.rs` | what is asked for; names of files and contestants |
+//! | `drawing.rs` | who draws for a contestant: a model with or without a LoRA, a folder of pictures |
+//! | `looks.rs` | what the CLIP saw, remembered |
+//! | `log.rs` | what the competition told, a line an event |
 //! | `feedback.rs` | rules from a report to recommendations and a decision: pure |
 //! | `run.rs` | the rounds |
 //! | `story.rs` | the rounds as a page that needs nothing else |
@@ -14,10 +17,15 @@ mod drawing;
 mod error;
 mod feedback;
 mod folder;
+mod log;
+mod looks;
+mod request;
 mod run;
 mod story;
 
-pub use drawing::Artist;
+pub use drawing::{Artist, Draws, NamedLora, Piece};
 pub use error::CompetitionError;
 pub use folder::CompetitionFolder;
-pub use run::{Competition, Imported, Request, Train};
+pub use looks::Looks;
+pub use request::{Imported, Request, feedback_of, lora_of, report_of};
+pub use run::{Competition, RoundTraining, Train, Turn};

@@ -4,66 +4,71 @@
 //! with the same bytes.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use chapan_api::analysis::Analysis;
-use chapan_api::comparison::{ComparisonReport, Holdout, ScoreWeights};
+use chapan_api::analysis::{Analysis, KeyFeature};
+use chapan_api::comparison::{ComparisonReport, Contestant, HeatMap, Holdout, PictureScore};
 use chapan_api::competition::{
-    COMPETITION_VERSION, Decision, Feedback, RoundRecord, RoundSettings, TrainingHistory,
+    COMPETITION_VERSION, CompetitionEvent, CompetitionStage, Decision, Feedback, RoundRecord, RoundSettings,
+    TrainingHistory,
 };
+use chapan_api::id::ModelId;
 use chapan_api::training::TrainingEvent;
 use chapan_engine::evaluate::Clip;
+use chapan_engine::pipelines::StableDiffusionXl;
 use chapan_metrics::contest::Lead;
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::drawing::{FolderDraws, ModelDraws};
 use super::feedback::{Lesson, learn};
+use super::log::Log;
+use super::request::{BASE, feedback_of, lora_of, name_of, report_of};
 use super::story::{Told, page};
-use super::{Artist, CompetitionError, CompetitionFolder};
+use super::{Artist, CompetitionError, CompetitionFolder, Draws, Imported, Looks, NamedLora, Piece, Request};
 use crate::datasets::{DatasetError, caption_beside};
 use crate::jobs::comparison::{
-    Contest, ContestantPictures, Phrases, References, Seen, analyse, compare, look, look_at_folder,
+    Contest, ContestantPictures, Phrases, References, Seen, analyse, compare, paint,
 };
+use crate::jobs::training::Wish;
 
-/// The base model's name among the contestants.
-const BASE: &str = "base";
-/// The file that a training ends with.
-const LORA: &str = "lora.safetensors";
+/// What the references show.
+const ANALYSIS: &str = "analysis.json";
+/// The story so far.
+const HISTORY: &str = "training_history.json";
+/// The story as a page; it is written last.
+const STORY: &str = "report.html";
 
-/// What is asked for. Two requests that differ are two competitions.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Request {
-    /// What every contestant draws.
-    pub prompts: Vec<String>,
-    /// Seeds of the pictures of each prompt, the same for all.
-    pub seeds: Vec<u64>,
-    /// The most rounds.
-    pub iterations: u32,
-    /// How far the LoRA may stay behind the best competitor.
-    pub score_gap: f64,
-    /// How much each part of the score counts.
-    pub weights: ScoreWeights,
-    /// Settings of the first round.
-    pub settings: RoundSettings,
-    /// Word that the character is called by.
-    pub trigger: Option<String>,
-    /// Models, and how they draw, in words: part of what makes two competitions the same.
-    pub made_with: BTreeMap<String, String>,
+/// What whoever runs a competition wants next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Go on.
+    GoOn,
+    /// Give the device back after the picture or the training step that is being made, and go on another time.
+    Rest,
+    /// Stop at once. What is finished stays.
+    Stop,
 }
 
-/// A contestant from elsewhere.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Imported {
-    /// A LoRA's file.
-    Lora(PathBuf),
-    /// A folder of pictures, such as a provider's.
-    Pictures(PathBuf),
+/// One training that a round needs.
+#[derive(Debug)]
+pub struct RoundTraining<'a> {
+    /// What it trains with.
+    pub settings: &'a RoundSettings,
+    /// Pictures to learn, with captions.
+    pub references: &'a Path,
+    /// Pictures to measure with, if there are.
+    pub held_out: Option<&'a Path>,
+    /// Where the run is kept. It goes on where it was stopped, and ends with `lora.safetensors`.
+    pub output: &'a Path,
 }
 
-/// Trains a LoRA with settings on a folder of references, with held-out ones if there are, into a folder; goes on where it was
-/// stopped.
-pub type Train<'a> =
-    dyn FnMut(&RoundSettings, &Path, Option<&Path>, &Path) -> Result<(), CompetitionError> + 'a;
+/// Trains a LoRA on the base model; told to stop, it keeps a checkpoint and comes back.
+pub type Train<'a> = dyn FnMut(
+        &mut StableDiffusionXl,
+        &RoundTraining<'_>,
+        &mut dyn FnMut(&TrainingEvent) -> Wish,
+    ) -> Result<(), CompetitionError>
+    + 'a;
 
 /// A competition in its folder.
 pub struct Competition<'a> {
@@ -75,8 +80,10 @@ pub struct Competition<'a> {
     pub clip_id: &'a str,
     /// The features.
     pub phrases: &'a Phrases,
-    /// Who draws.
-    pub artist: Artist,
+    /// What was looked at so far.
+    pub looks: &'a mut Looks,
+    /// The base model.
+    pub artist: Artist<'a>,
     /// The references.
     pub references: References,
     /// What is asked for.
@@ -85,9 +92,11 @@ pub struct Competition<'a> {
     pub imported: Vec<(String, Imported)>,
     /// Trains a LoRA.
     pub train: &'a mut Train<'a>,
-    /// Hears what is being done.
-    pub tell: &'a mut dyn FnMut(&str),
-    /// Language of the story: `en`, `ru` or `kk`.
+    /// Hears what happens.
+    pub tell: &'a mut dyn FnMut(&CompetitionEvent),
+    /// Is asked often what is wanted next.
+    pub turn: &'a dyn Fn() -> Turn,
+    /// Language that the story begins in: `en`, `ru` or `kk`.
     pub language: String,
 }
 
@@ -95,34 +104,39 @@ impl Competition<'_> {
     /// Runs to the decision that ends it.
     ///
     /// # Errors
-    /// What cannot be read, trained, drawn, scored or written; everything that was finished stays.
+    /// What cannot be read, trained, drawn, scored or written, and [`CompetitionError::Stopped`] when another turn is wanted;
+    /// everything that was finished stays.
     pub fn run(&mut self) -> Result<TrainingHistory, CompetitionError> {
         self.folder.begin(&self.identity()?)?;
+        let mut log = Log::open(self.folder)?;
+        let over = self.folder.path(STORY).is_file();
+        if !self.folder.path(ANALYSIS).is_file() {
+            self.stage(&mut log, 1, CompetitionStage::Analyse)?;
+        }
         let training = self.references.training();
         let analysis = analyse(self.phrases, &training, self.clip_id, self.request.trigger.as_deref())?;
-        self.folder.keep("analysis.json", &analysis)?;
+        self.folder.keep(ANALYSIS, &analysis)?;
         let mut settings = vec![self.request.settings.clone()];
-        let mut seen: BTreeMap<String, Vec<Seen>> = BTreeMap::new();
         let mut told = Vec::new();
         for round in 1..=self.request.iterations {
-            let names = [
-                format!("comparisons/comparison_report_{round}.json"),
-                format!("feedback/feedback_{round}.json"),
-            ];
-            if !names.iter().all(|name| self.folder.path(name).is_file()) {
-                let report = self.score(round, &settings, &analysis, &mut seen)?;
-                self.folder.keep(&names[0], &report)?;
-                // A number can lose its last bit on its way through a file, so that every run reads what was written.
-                let report: ComparisonReport = self.folder.get(&names[0])?;
-                self.folder.keep(&names[1], &self.learn(round, &settings, &report)?)?;
+            let (report, feedback) = (report_of(round), feedback_of(round));
+            if !self.folder.path(&report).is_file() {
+                let found = self.score(&mut log, round, &settings, &analysis)?;
+                self.folder.keep(&report, &found)?;
             }
-            let report: ComparisonReport = self.folder.get(&names[0])?;
-            let feedback: Feedback = self.folder.get(&names[1])?;
-            let next = feedback.applied.as_ref().zip(settings.last()).map(|(change, last)| last.with(change));
-            let record = record(round, settings.last().cloned(), names, &report, &feedback)?;
-            let ends = feedback.decision != Decision::Continue;
-            told.push(Told { record, report, feedback });
-            self.folder.keep("training_history.json", &self.history(&told))?;
+            // A number can lose its last bit on its way through a file, so that every run reads what was written.
+            let found: ComparisonReport = self.folder.get(&report)?;
+            if !self.folder.path(&feedback).is_file() {
+                self.stage(&mut log, round, CompetitionStage::Learn)?;
+                self.folder.keep(&feedback, &self.learn(round, &settings, &found)?)?;
+                self.say(&mut log, &CompetitionEvent::RoundFinished { round })?;
+            }
+            let lesson: Feedback = self.folder.get(&feedback)?;
+            let next = lesson.applied.as_ref().zip(settings.last()).map(|(change, last)| last.with(change));
+            let record = record(round, settings.last().cloned(), [report, feedback], &found, &lesson)?;
+            let ends = lesson.decision != Decision::Continue;
+            told.push(Told { record, report: found, feedback: lesson });
+            self.folder.keep(HISTORY, &self.history(&told))?;
             match next.filter(|_| !ends) {
                 Some(next) => settings.push(next),
                 None => break,
@@ -130,8 +144,39 @@ impl Competition<'_> {
         }
         let history = self.history(&told);
         let page = page(self.folder, &history, &told, &self.language)?;
-        self.folder.write("report.html", page.as_bytes())?;
+        self.folder.write(STORY, page.as_bytes())?;
+        if let Some(last) = history.rounds.last().filter(|_| !over) {
+            self.stage(&mut log, last.round, CompetitionStage::Finished)?;
+            self.say(&mut log, &CompetitionEvent::Finished { decision: last.decision })?;
+        }
         Ok(history)
+    }
+
+    /// Writes an event down, then tells it.
+    fn say(&mut self, log: &mut Log, event: &CompetitionEvent) -> Result<(), CompetitionError> {
+        log.add(event)?;
+        (self.tell)(event);
+        Ok(())
+    }
+
+    /// Says which part of a round begins, unless that was the last thing that began.
+    fn stage(&mut self, log: &mut Log, round: u32, stage: CompetitionStage) -> Result<(), CompetitionError> {
+        let event = CompetitionEvent::Stage { round, stage };
+        if log.begins(&event) {
+            return self.say(log, &event);
+        }
+        // Told again, not written again: who listens from here on has heard nothing yet.
+        (self.tell)(&event);
+        Ok(())
+    }
+
+    /// Comes back when the turn is over.
+    fn rest(&self) -> Result<(), CompetitionError> {
+        match (self.turn)() {
+            Turn::GoOn => Ok(()),
+            Turn::Rest => Err(CompetitionError::Stopped),
+            Turn::Stop => Err(chapan_engine::Error::Cancelled.into()),
+        }
     }
 
     /// What makes two competitions the same: the request, the references' bytes, who takes part.
@@ -152,70 +197,130 @@ impl Competition<'_> {
             "references": references,
             "imported": imported,
             "clip": self.clip_id,
+            "features": hex(&Sha256::digest(serde_json::to_vec(self.phrases.set()).unwrap_or_default())),
         }))
     }
 
     fn score(
         &mut self,
+        log: &mut Log,
         round: u32,
         settings: &[RoundSettings],
         analysis: &Analysis,
-        seen: &mut BTreeMap<String, Vec<Seen>>,
     ) -> Result<ComparisonReport, CompetitionError> {
-        self.train(round, settings, analysis)?;
-        let mut drawers: Vec<(String, Option<PathBuf>)> = vec![(BASE.to_owned(), None)];
-        for (name, from) in &self.imported {
-            match from {
-                Imported::Lora(path) => drawers.push((name.clone(), Some(path.clone()))),
-                Imported::Pictures(path) if !seen.contains_key(name) => {
-                    seen.insert(name.clone(), look_at_folder(self.clip, path, |_, _| {})?);
-                }
-                Imported::Pictures(_) => {}
-            }
+        self.train(log, round, settings, analysis)?;
+        self.stage(log, round, CompetitionStage::Draw)?;
+        let mut contestants = vec![self.pictures_of(log, round, BASE, None)?];
+        for (name, from) in self.imported.clone() {
+            contestants.push(self.pictures_of(log, round, &name, Some(from))?);
         }
-        drawers.extend((1..=round).map(|n| (name_of(n), Some(self.folder.path(&lora_of(n))))));
-        for (name, lora) in &drawers {
-            if seen.contains_key(name) {
-                continue;
-            }
-            (self.tell)(&format!("round {round}: {name} draws"));
-            let (prompts, seeds) = (&self.request.prompts, &self.request.seeds);
-            let drawer = (name.as_str(), lora.as_deref());
-            let files = self.artist.draw(self.folder, drawer, prompts, seeds, || {})?;
-            let mut looked = Vec::new();
-            for file in files {
-                let picture = look(self.clip, &self.folder.path(&file))?;
-                // Pictures of one prompt and seed have one name, so that contestants are compared picture by picture.
-                let own_name = picture.file.strip_prefix(&format!("{name}_")).map(str::to_owned);
-                looked.push(Seen { file: own_name.unwrap_or(picture.file.clone()), ..picture });
-            }
-            seen.insert(name.clone(), looked);
+        for earlier in 1..=round {
+            let name = name_of(earlier);
+            let lora = NamedLora { id: ModelId::new(&name), path: self.folder.path(&lora_of(earlier)) };
+            contestants.push(self.pictures_of(log, round, &name, Some(Imported::Lora(lora)))?);
         }
-        (self.tell)(&format!("round {round}: scoring"));
-        let imported = self.imported.iter().map(|(name, _)| name.clone());
-        let order = std::iter::once(BASE.to_owned()).chain(imported).chain((1..=round).map(name_of));
-        let contestants: Vec<ContestantPictures> = order
-            .filter_map(|name| Some(ContestantPictures { pictures: seen.get(&name)?.clone(), name }))
-            .collect();
+        self.stage(log, round, CompetitionStage::Score)?;
         let contest = Contest {
             model: self.clip_id,
             phrases: self.phrases,
             weights: self.request.weights,
             round: Some(round),
         };
-        Ok(compare(&contest, &self.references, &contestants)?)
+        let mut report = compare(&contest, &self.references, &contestants)?;
+        for place in 0..report.contestants.len() {
+            let one = &report.contestants[place];
+            let event = CompetitionEvent::Scored {
+                round,
+                contestant: one.name.clone(),
+                quality_score: one.quality_score,
+                standard_error: one.standard_errors.quality_score,
+            };
+            self.say(log, &event)?;
+            let maps =
+                self.heat_maps(&report.contestants[place], &report.key_features, &contestants[place])?;
+            report.heat_maps.extend(maps);
+        }
+        Ok(report)
+    }
+
+    /// Has a contestant draw what is not there yet, and looks at all of it.
+    fn pictures_of(
+        &mut self,
+        log: &mut Log,
+        round: u32,
+        name: &str,
+        from: Option<Imported>,
+    ) -> Result<ContestantPictures, CompetitionError> {
+        let asked = Piece::all(&self.request.prompts, &self.request.seeds);
+        let mut drawer: Box<dyn Draws + '_> = match from {
+            None => Box::new(ModelDraws::new(&mut self.artist, None)),
+            Some(Imported::Lora(lora)) => Box::new(ModelDraws::new(&mut self.artist, Some(lora))),
+            Some(Imported::Pictures(folder)) => Box::new(FolderDraws::new(&folder)),
+        };
+        let go_on = || (self.turn)() != Turn::Stop;
+        let mut pictures = Vec::new();
+        for piece in drawer.pieces(&asked)? {
+            let file = format!("comparisons/{name}_{}", piece.name);
+            let path = self.folder.path(&file);
+            let drawn = !path.is_file();
+            if drawn {
+                self.folder.write(&file, &drawer.draw(&piece, &go_on)?)?;
+                let (contestant, Piece { prompt, seed, .. }) = (name.to_owned(), piece.clone());
+                let event = CompetitionEvent::Picture { round, contestant, file, prompt, seed };
+                log.add(&event)?;
+                (self.tell)(&event);
+            }
+            // Pictures of one prompt and seed have one name, so that contestants are compared picture by picture.
+            pictures.push(Seen { file: piece.name, ..self.looks.at(self.clip, &path)? });
+            match (self.turn)() {
+                // A turn makes at least one picture, however long looking takes.
+                Turn::Rest if drawn => return Err(CompetitionError::Stopped),
+                Turn::Stop => return Err(chapan_engine::Error::Cancelled.into()),
+                _ => {}
+            }
+        }
+        Ok(ContestantPictures { name: name.to_owned(), pictures })
+    }
+
+    /// Where a contestant's best and worst picture show the key features.
+    fn heat_maps(
+        &self,
+        one: &Contestant,
+        key_features: &[KeyFeature],
+        pictures: &ContestantPictures,
+    ) -> Result<Vec<HeatMap>, CompetitionError> {
+        let file = format!("comparisons/heat_maps/{}.json", one.name);
+        if let Some(maps) = self.folder.read(&file)? {
+            return Ok(maps);
+        }
+        let by_quality = |a: &&PictureScore, b: &&PictureScore| a.quality.total_cmp(&b.quality);
+        let ends = [one.pictures.iter().max_by(by_quality), one.pictures.iter().min_by(by_quality)];
+        let mut ends: Vec<&str> = ends.into_iter().flatten().map(|picture| picture.file.as_str()).collect();
+        ends.dedup();
+        let mut maps = Vec::new();
+        for seen in ends.iter().filter_map(|file| pictures.pictures.iter().find(|seen| seen.file == *file)) {
+            maps.extend(paint(self.clip, self.phrases, key_features, &one.name, seen)?);
+        }
+        // Four digits are more than a picture shows, and survive every reader.
+        for value in maps.iter_mut().flat_map(|map| &mut map.values) {
+            *value = (*value * 1e4).round() / 1e4;
+        }
+        self.folder.keep(&file, &maps)?;
+        self.rest()?;
+        Ok(maps)
     }
 
     /// Trains the round's LoRA, unless it is there.
     fn train(
         &mut self,
+        log: &mut Log,
         round: u32,
         settings: &[RoundSettings],
         analysis: &Analysis,
     ) -> Result<(), CompetitionError> {
         let lora = self.folder.path(&lora_of(round));
         let Some(settings) = settings.last().filter(|_| !lora.is_file()) else { return Ok(()) };
-        (self.tell)(&format!("round {round}: training {} steps", settings.max_train_steps));
+        self.stage(log, round, CompetitionStage::Train)?;
         let references = format!("rounds/{round}/references");
         for (index, seen) in self.references.training().iter().enumerate() {
             let own = caption_beside(&seen.path)?;
@@ -239,9 +344,28 @@ impl Competition<'_> {
         }
         let (references, held_out) = (self.folder.path(&references), self.folder.path(&held_out));
         let output = self.folder.path(&format!("rounds/{round}/lora"));
-        (self.train)(settings, &references, splits.then_some(held_out.as_path()), &output)?;
+        let training = RoundTraining {
+            settings,
+            references: &references,
+            held_out: splits.then_some(held_out.as_path()),
+            output: &output,
+        };
+        let (tell, turn) = (&mut *self.tell, self.turn);
+        let mut unheard = Ok(());
+        let mut observer = |event: &TrainingEvent| {
+            let event = CompetitionEvent::Training { round, event: event.clone() };
+            unheard = log.add(&event);
+            tell(&event);
+            if unheard.is_ok() && turn() == Turn::GoOn { Wish::Continue } else { Wish::Stop }
+        };
+        (self.train)(self.artist.pipeline, &training, &mut observer)?;
+        unheard?;
+        if lora.is_file() {
+            return Ok(());
+        }
         // Told to stop: what there is stays for the next time.
-        if lora.is_file() { Ok(()) } else { Err(CompetitionError::Stopped) }
+        self.rest()?;
+        Err(CompetitionError::Stopped)
     }
 
     fn keep_reference(
@@ -295,15 +419,6 @@ impl Competition<'_> {
             rounds: told.iter().map(|told| told.record.clone()).collect(),
         }
     }
-}
-
-/// The name of a round's LoRA among the contestants.
-fn name_of(round: u32) -> String {
-    format!("round-{round}")
-}
-
-fn lora_of(round: u32) -> String {
-    format!("rounds/{round}/lora/{LORA}")
 }
 
 fn record(
