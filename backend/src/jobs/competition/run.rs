@@ -227,8 +227,7 @@ impl Competition<'_> {
             round: Some(round),
         };
         let mut report = compare(&contest, &self.references, &contestants)?;
-        for place in 0..report.contestants.len() {
-            let one = &report.contestants[place];
+        for (one, pictures) in report.contestants.iter().zip(&contestants) {
             let event = CompetitionEvent::Scored {
                 round,
                 contestant: one.name.clone(),
@@ -236,8 +235,7 @@ impl Competition<'_> {
                 standard_error: one.standard_errors.quality_score,
             };
             self.say(log, &event)?;
-            let maps =
-                self.heat_maps(&report.contestants[place], &report.key_features, &contestants[place])?;
+            let maps = self.heat_maps(one, &report.key_features, pictures)?;
             report.heat_maps.extend(maps);
         }
         Ok(report)

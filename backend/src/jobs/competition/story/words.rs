@@ -46,7 +46,9 @@ pub(super) fn beside(texts: &BTreeMap<String, String>, values: &[(&str, String)]
         for (name, value) in values {
             text = text.replace(&format!("{{{name}}}"), value);
         }
-        html.push_str(&format!("<span lang=\"{language}\">{text}</span>"));
+        for part in ["<span lang=\"", language, "\">", &text, "</span>"] {
+            html.push_str(part);
+        }
     }
     html + "</span>"
 }
