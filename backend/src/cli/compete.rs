@@ -1,30 +1,25 @@
 //! `chapan compete`: rounds of training, drawing and scoring until the LoRA is ahead, or nothing helps.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use chapan_api::competition::{
-    CompetitionEvent, CompetitionStage, Decision, RoundSettings, TrainingHistory, is_contestant_name,
+    CompetitionEvent, CompetitionStage, Decision, TrainingHistory, is_contestant_name,
 };
 use chapan_api::id::ModelId;
 use chapan_api::training::TrainingEvent;
-use chapan_engine::pipelines::{GenerationParams, StableDiffusionXl};
-use chapan_engine::training::TrainingConfig;
-use clap::{Args, Parser};
+use clap::Args;
 
 use super::clips::{ClipOptions, reference_folders};
-use super::installed::{Installed, ModelOptions};
+use super::installed::ModelOptions;
 use super::score::{named_path, weights};
-use super::{Failure, output, train_lora};
+use super::{Failure, output};
 use crate::config::Environment;
 use crate::hub::Checkpoint;
-use crate::jobs::comparison::References;
 use crate::jobs::competition::{
-    Artist, Competition, CompetitionError, CompetitionFolder, Imported, Looks, NamedLora, Request,
-    RoundTraining, Turn,
+    CompetitionError, CompetitionSetup, Eyes, FirstSettings, Imported, Looks, NamedLora, Turn,
+    run_competition,
 };
 use crate::jobs::run_of;
-use crate::jobs::training::Wish;
 
 /// The most pictures of a contestant.
 const MAX_PICTURES: u64 = 200;
@@ -104,20 +99,6 @@ pub struct Arguments {
     json: bool,
 }
 
-/// The training's own options, as its command reads them.
-#[derive(Parser)]
-struct TrainLine {
-    #[command(flatten)]
-    arguments: train_lora::Arguments,
-}
-
-/// A failure of the training as one of the competition, with its words.
-impl From<Failure> for CompetitionError {
-    fn from(failure: Failure) -> Self {
-        Self::Training(failure.text())
-    }
-}
-
 impl From<CompetitionError> for Failure {
     fn from(error: CompetitionError) -> Self {
         match error {
@@ -142,71 +123,42 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failu
         device: arguments.model.device.clone(),
     }
     .open(environment)?;
-    let mut looks = Looks::default();
-    let mut look = |folder: &Path| looks.at_folder(&looking.clip, folder);
-    let references = match reference_folders(&arguments.references) {
-        (training, Some(held_out)) => References::given(look(&training)?, look(&held_out)?),
-        (all, None) => References::split(look(&all)?),
-    };
-    let mut pipeline = installed.load(&place)?;
-    let side = pipeline.default_size();
-    let usual: TrainingConfig = train_line(arguments, &[])?.config(side);
-    let settings = RoundSettings {
-        max_train_steps: arguments.max_train_steps.unwrap_or(usual.max_train_steps as u64),
-        learning_rate: arguments.learning_rate.unwrap_or(usual.learning_rate),
-        rank: arguments.rank.unwrap_or(usual.rank as u64),
-        emphasised: Vec::new(),
-    };
-    let params = GenerationParams {
-        width: side,
-        height: side,
-        num_inference_steps: arguments.num_inference_steps as usize,
-        guidance_scale: arguments.guidance_scale,
-        ..GenerationParams::default()
-    };
-    let folder = CompetitionFolder::open(&arguments.output)?;
+    let eyes = Eyes { clip: &looking.clip, id: &looking.model, phrases: &looking.phrases };
+    let (references, held_out) = reference_folders(&arguments.references);
     let scheduler =
         installed.checkpoint.as_ref().map_or("euler", |found: &Checkpoint| &found.default_scheduler);
     let run = run_of(installed.id.clone(), installed.sha256()?, scheduler, &place.name, place.dtype);
-    let mut train = |_: &mut StableDiffusionXl,
-                     training: &RoundTraining<'_>,
-                     _: &mut dyn FnMut(&TrainingEvent) -> Wish| {
-        let RoundTraining { settings, references, held_out, output: to } = training;
-        let mut words: Vec<String> = [
-            ("--max-train-steps", settings.max_train_steps.to_string()),
-            ("--learning-rate", settings.learning_rate.to_string()),
-            ("--rank", settings.rank.to_string()),
-        ]
-        .into_iter()
-        .flat_map(|(name, value)| [name.to_owned(), value])
-        .collect();
-        if let Some(held_out) = held_out {
-            words.extend(["--held-out-references".to_owned(), held_out.display().to_string()]);
-        }
-        let paths = [("--references", *references), ("--output", *to)];
-        words.extend(paths.iter().flat_map(|(name, path)| [(*name).to_owned(), path.display().to_string()]));
-        Ok(train_lora::run(&train_line(arguments, &words)?, environment)?)
-    };
-    let mut tell = |event: &CompetitionEvent| {
-        // A reader that has gone away does not stop the competition.
-        drop(if arguments.json { output::say_line(event) } else { tell_event(event) });
-    };
-    let mut competition = Competition {
-        folder: &folder,
-        clip: &looking.clip,
-        clip_id: &looking.model,
-        phrases: &looking.phrases,
-        looks: &mut looks,
-        artist: Artist { pipeline: &mut pipeline, params, run },
+    let mut pipeline = installed.load(&place)?;
+    let setup = CompetitionSetup {
+        folder: arguments.output.clone(),
         references,
-        request: request(arguments, weights, settings, &installed)?,
+        held_out,
+        trigger: arguments.trigger.clone(),
+        prompts: arguments.prompt.clone(),
+        seeds: (arguments.seed..arguments.seed + arguments.num_images_per_prompt).collect(),
+        iterations: arguments.iterations,
+        score_gap: arguments.score_gap,
+        weights,
+        settings: FirstSettings {
+            max_train_steps: arguments.max_train_steps,
+            learning_rate: arguments.learning_rate,
+            rank: arguments.rank,
+            emphasised: Vec::new(),
+        },
+        num_inference_steps: arguments.num_inference_steps,
+        guidance_scale: arguments.guidance_scale,
         imported,
-        train: &mut train,
-        tell: &mut tell,
-        turn: &|| Turn::GoOn,
+        run,
         language: arguments.language.clone(),
     };
-    let history = competition.run()?;
+    let mut told = Ok(());
+    let mut tell = |event: &CompetitionEvent| {
+        // A reader that has gone away does not stop the competition.
+        told = if arguments.json { output::say_line(event) } else { tell_event(event) };
+    };
+    let history =
+        run_competition(&setup, eyes, &mut pipeline, &mut Looks::default(), &mut tell, &|| Turn::GoOn)?;
+    told?;
     if arguments.json { output::say_line(&history) } else { tell_history(&history, &arguments.output) }
 }
 
@@ -234,34 +186,6 @@ fn check(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What is asked for, with all that decides the bytes.
-fn request(
-    arguments: &Arguments,
-    weights: chapan_api::comparison::ScoreWeights,
-    settings: RoundSettings,
-    installed: &Installed,
-) -> Result<Request, Failure> {
-    let made_with: BTreeMap<String, String> = [
-        ("model", installed.id.to_string()),
-        ("model_sha256", installed.sha256()?),
-        ("device", arguments.model.device.clone()),
-        ("num_inference_steps", arguments.num_inference_steps.to_string()),
-        ("guidance_scale", arguments.guidance_scale.to_string()),
-    ]
-    .map(|(key, value)| (key.to_owned(), value))
-    .into();
-    Ok(Request {
-        prompts: arguments.prompt.clone(),
-        seeds: (arguments.seed..arguments.seed + arguments.num_images_per_prompt).collect(),
-        iterations: arguments.iterations,
-        score_gap: arguments.score_gap,
-        weights,
-        settings,
-        trigger: arguments.trigger.clone(),
-        made_with,
-    })
-}
-
 /// The contestants from elsewhere; their names become names of files.
 fn imported(arguments: &Arguments) -> Result<Vec<(String, Imported)>, Failure> {
     let mut imported: Vec<(String, Imported)> = Vec::new();
@@ -284,30 +208,6 @@ fn imported(arguments: &Arguments) -> Result<Vec<(String, Imported)>, Failure> {
     Ok(imported)
 }
 
-/// The training's options: what is the same for all rounds, and `words`.
-fn train_line(arguments: &Arguments, words: &[String]) -> Result<train_lora::Arguments, Failure> {
-    let ModelOptions { model, data_dir, device, dtype } = &arguments.model;
-    let mut line: Vec<String> =
-        ["train-lora", "--sample-steps", "0", "--resume", "--device", device].map(str::to_owned).to_vec();
-    for (name, value) in [("--model", model.clone()), ("--dtype", dtype.clone())] {
-        line.extend(value.into_iter().flat_map(|value| [name.to_owned(), value]));
-    }
-    if let Some(data_dir) = data_dir {
-        line.extend(["--data-dir".to_owned(), data_dir.display().to_string()]);
-    }
-    if arguments.json {
-        line.push("--json".to_owned());
-    }
-    if words.is_empty() {
-        // Only asked for what is usual.
-        line.extend(["--references", ".", "--output", "."].map(str::to_owned));
-    }
-    line.extend(words.iter().cloned());
-    let parsed = TrainLine::try_parse_from(line);
-    let parsed = parsed.map_err(|error| Failure::usage(error, "see `chapan train-lora --help`"))?;
-    Ok(parsed.arguments)
-}
-
 /// A line for what a person wants to know meanwhile.
 fn tell_event(event: &CompetitionEvent) -> Result<(), Failure> {
     match event {
@@ -322,6 +222,9 @@ fn tell_event(event: &CompetitionEvent) -> Result<(), Failure> {
         CompetitionEvent::Scored { contestant, quality_score, standard_error, .. } => {
             let error = standard_error.map_or_else(String::new, |error| format!(" ±{error:.3}"));
             output::say(&format!("  {contestant}: {quality_score:.3}{error}"))
+        }
+        CompetitionEvent::Training { event: TrainingEvent::Validation { step, loss }, .. } => {
+            output::say(&format!("  step {step}: loss of held-out pictures {loss:.4}"))
         }
         CompetitionEvent::Training { .. }
         | CompetitionEvent::Picture { .. }

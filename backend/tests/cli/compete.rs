@@ -179,6 +179,8 @@ fn pictures_from_elsewhere_compete_under_plain_names() {
     assert_eq!(lines.last().unwrap()["rounds"].as_array().unwrap().len(), 1, "the last line is the history");
     // What was told is kept, each line whole.
     let kept = std::fs::read_to_string(output.join("events.jsonl")).unwrap();
+    let steps = kept.lines().filter(|line| line.contains(r#""kind":"step""#)).count();
+    assert_eq!(steps, 20, "each training step is told once");
     assert!(kept.lines().all(|line| lines.contains(&serde_json::from_str(line).unwrap())), "{kept}");
     let report = read(&output, "comparisons/comparison_report_1.json");
     let other = &report["contestants"][1];

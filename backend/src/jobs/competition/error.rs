@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::datasets::DatasetError;
 use crate::files::png::PngError;
 use crate::jobs::comparison::ComparisonError;
+use crate::jobs::training::TrainingError;
 
 /// A refusal; every message ends with a `hint:`.
 #[derive(Debug, thiserror::Error)]
@@ -41,4 +42,13 @@ pub enum CompetitionError {
         /// What went wrong.
         fault: String,
     },
+}
+
+impl From<TrainingError> for CompetitionError {
+    fn from(error: TrainingError) -> Self {
+        match error {
+            TrainingError::Engine(error) => error.into(),
+            other => Self::Training(other.to_string()),
+        }
+    }
 }

@@ -8,10 +8,12 @@
 //! | `looks.rs` | what the CLIP saw, remembered |
 //! | `log.rs` | what the competition told, a line an event |
 //! | `feedback.rs` | rules from a report to recommendations and a decision: pure |
+//! | `training.rs` | the training that a round needs |
 //! | `run.rs` | the rounds |
+//! | `setup.rs` | from what was chosen to the end: what command line and server run |
 //! | `story.rs` | the rounds as a page that needs nothing else |
 //!
-//! How a LoRA is trained is handed in by whoever runs the loop. This room knows no queue and no command.
+//! This room knows no queue and no command.
 
 mod drawing;
 mod error;
@@ -21,11 +23,14 @@ mod log;
 mod looks;
 mod request;
 mod run;
+mod setup;
 mod story;
+mod training;
 
 pub use drawing::{Artist, Draws, NamedLora, Piece};
 pub use error::CompetitionError;
 pub use folder::CompetitionFolder;
 pub use looks::Looks;
 pub use request::{Imported, Request, feedback_of, lora_of, report_of};
-pub use run::{Competition, RoundTraining, Train, Turn};
+pub use run::{Competition, Turn};
+pub use setup::{CompetitionSetup, Eyes, FirstSettings, run_competition};

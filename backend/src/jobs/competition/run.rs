@@ -14,8 +14,6 @@ use chapan_api::competition::{
 };
 use chapan_api::id::ModelId;
 use chapan_api::training::TrainingEvent;
-use chapan_engine::evaluate::Clip;
-use chapan_engine::pipelines::StableDiffusionXl;
 use chapan_metrics::contest::Lead;
 use sha2::{Digest, Sha256};
 
@@ -24,11 +22,12 @@ use super::feedback::{Lesson, learn};
 use super::log::Log;
 use super::request::{BASE, feedback_of, lora_of, name_of, report_of};
 use super::story::{Told, page};
-use super::{Artist, CompetitionError, CompetitionFolder, Draws, Imported, Looks, NamedLora, Piece, Request};
-use crate::datasets::{DatasetError, caption_beside};
-use crate::jobs::comparison::{
-    Contest, ContestantPictures, Phrases, References, Seen, analyse, compare, paint,
+use super::training::{RoundTraining, train_round};
+use super::{
+    Artist, CompetitionError, CompetitionFolder, Draws, Eyes, Imported, Looks, NamedLora, Piece, Request,
 };
+use crate::datasets::{DatasetError, caption_beside};
+use crate::jobs::comparison::{Contest, ContestantPictures, References, Seen, analyse, compare, paint};
 use crate::jobs::training::Wish;
 
 /// What the references show.
@@ -49,37 +48,12 @@ pub enum Turn {
     Stop,
 }
 
-/// One training that a round needs.
-#[derive(Debug)]
-pub struct RoundTraining<'a> {
-    /// What it trains with.
-    pub settings: &'a RoundSettings,
-    /// Pictures to learn, with captions.
-    pub references: &'a Path,
-    /// Pictures to measure with, if there are.
-    pub held_out: Option<&'a Path>,
-    /// Where the run is kept. It goes on where it was stopped, and ends with `lora.safetensors`.
-    pub output: &'a Path,
-}
-
-/// Trains a LoRA on the base model; told to stop, it keeps a checkpoint and comes back.
-pub type Train<'a> = dyn FnMut(
-        &mut StableDiffusionXl,
-        &RoundTraining<'_>,
-        &mut dyn FnMut(&TrainingEvent) -> Wish,
-    ) -> Result<(), CompetitionError>
-    + 'a;
-
 /// A competition in its folder.
 pub struct Competition<'a> {
     /// Its files.
     pub folder: &'a CompetitionFolder,
-    /// The CLIP that scores.
-    pub clip: &'a Clip,
-    /// Its id.
-    pub clip_id: &'a str,
-    /// The features.
-    pub phrases: &'a Phrases,
+    /// Who looks at pictures.
+    pub eyes: Eyes<'a>,
     /// What was looked at so far.
     pub looks: &'a mut Looks,
     /// The base model.
@@ -90,8 +64,6 @@ pub struct Competition<'a> {
     pub request: Request,
     /// Contestants from elsewhere, by name.
     pub imported: Vec<(String, Imported)>,
-    /// Trains a LoRA.
-    pub train: &'a mut Train<'a>,
     /// Hears what happens.
     pub tell: &'a mut dyn FnMut(&CompetitionEvent),
     /// Is asked often what is wanted next.
@@ -114,7 +86,7 @@ impl Competition<'_> {
             self.stage(&mut log, 1, CompetitionStage::Analyse)?;
         }
         let training = self.references.training();
-        let analysis = analyse(self.phrases, &training, self.clip_id, self.request.trigger.as_deref())?;
+        let analysis = analyse(self.eyes.phrases, &training, self.eyes.id, self.request.trigger.as_deref())?;
         self.folder.keep(ANALYSIS, &analysis)?;
         let mut settings = vec![self.request.settings.clone()];
         let mut told = Vec::new();
@@ -196,8 +168,8 @@ impl Competition<'_> {
             "request": self.request,
             "references": references,
             "imported": imported,
-            "clip": self.clip_id,
-            "features": hex(&Sha256::digest(serde_json::to_vec(self.phrases.set()).unwrap_or_default())),
+            "clip": self.eyes.id,
+            "features": hex(&Sha256::digest(serde_json::to_vec(self.eyes.phrases.set()).unwrap_or_default())),
         }))
     }
 
@@ -221,8 +193,8 @@ impl Competition<'_> {
         }
         self.stage(log, round, CompetitionStage::Score)?;
         let contest = Contest {
-            model: self.clip_id,
-            phrases: self.phrases,
+            model: self.eyes.id,
+            phrases: self.eyes.phrases,
             weights: self.request.weights,
             round: Some(round),
         };
@@ -269,7 +241,7 @@ impl Competition<'_> {
                 (self.tell)(&event);
             }
             // Pictures of one prompt and seed have one name, so that contestants are compared picture by picture.
-            pictures.push(Seen { file: piece.name, ..self.looks.at(self.clip, &path)? });
+            pictures.push(Seen { file: piece.name, ..self.looks.at(self.eyes.clip, &path)? });
             match (self.turn)() {
                 // A turn makes at least one picture, however long looking takes.
                 Turn::Rest if drawn => return Err(CompetitionError::Stopped),
@@ -297,7 +269,7 @@ impl Competition<'_> {
         ends.dedup();
         let mut maps = Vec::new();
         for seen in ends.iter().filter_map(|file| pictures.pictures.iter().find(|seen| seen.file == *file)) {
-            maps.extend(paint(self.clip, self.phrases, key_features, &one.name, seen)?);
+            maps.extend(paint(self.eyes.clip, self.eyes.phrases, key_features, &one.name, seen)?);
         }
         // Four digits are more than a picture shows, and survive every reader.
         for value in maps.iter_mut().flat_map(|map| &mut map.values) {
@@ -335,7 +307,7 @@ impl Competition<'_> {
             for (index, seen) in self.references.held_out().iter().enumerate() {
                 // Held-out pictures are only measured with: without a caption, what they show is asked of the CLIP.
                 let trigger = self.request.trigger.as_deref();
-                let shown = analyse(self.phrases, std::slice::from_ref(seen), self.clip_id, trigger)?;
+                let shown = analyse(self.eyes.phrases, std::slice::from_ref(seen), self.eyes.id, trigger)?;
                 let caption = caption_beside(&seen.path)?.unwrap_or(shown.training_prompt);
                 self.keep_reference(&held_out, index, seen, &caption)?;
             }
@@ -343,6 +315,7 @@ impl Competition<'_> {
         let (references, held_out) = (self.folder.path(&references), self.folder.path(&held_out));
         let output = self.folder.path(&format!("rounds/{round}/lora"));
         let training = RoundTraining {
+            title: name_of(round),
             settings,
             references: &references,
             held_out: splits.then_some(held_out.as_path()),
@@ -350,13 +323,16 @@ impl Competition<'_> {
         };
         let (tell, turn) = (&mut *self.tell, self.turn);
         let mut unheard = Ok(());
-        let mut observer = |event: &TrainingEvent| {
+        let mut observer = |event: Option<&TrainingEvent>| {
+            let Some(event) = event else {
+                return if turn() == Turn::Stop { Wish::Stop } else { Wish::Continue };
+            };
             let event = CompetitionEvent::Training { round, event: event.clone() };
             unheard = log.add(&event);
             tell(&event);
             if unheard.is_ok() && turn() == Turn::GoOn { Wish::Continue } else { Wish::Stop }
         };
-        (self.train)(self.artist.pipeline, &training, &mut observer)?;
+        train_round(&mut self.artist, &training, &mut observer)?;
         unheard?;
         if lora.is_file() {
             return Ok(());
@@ -386,13 +362,15 @@ impl Competition<'_> {
     ) -> Result<Feedback, CompetitionError> {
         let events = self.folder.path(&format!("rounds/{round}/lora/events.jsonl"));
         let text = String::from_utf8_lossy(&read(&events)?).into_owned();
-        let losses: Vec<(u64, f64)> = text
+        // What was measured twice, before and after an interruption, counts once.
+        let losses: BTreeMap<u64, f64> = text
             .lines()
             .filter_map(|line| match serde_json::from_str(line) {
                 Ok(TrainingEvent::Validation { step, loss }) => Some((step, loss)),
                 _ => None,
             })
             .collect();
+        let losses: Vec<(u64, f64)> = losses.into_iter().collect();
         let earlier: Vec<String> = (1..round).map(name_of).collect();
         Ok(learn(&Lesson {
             round,
