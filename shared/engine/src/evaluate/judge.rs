@@ -1,7 +1,7 @@
 //! The attribute judge: which value of each group does a picture show?
 
 use candle_core::{DType, Tensor};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::tower::{LayerConfig, Tower};
 use crate::models::parse_config;
@@ -9,7 +9,7 @@ use crate::weights::{TensorSource, Weights};
 use crate::{Device, Error, Result};
 
 /// A group of attributes and where its values stand among the judge's outputs.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JudgeGroup {
     /// The group's name, such as `hair`.
     pub name: String,

@@ -1,14 +1,14 @@
 //! A convolutional tower, layer by layer as its configuration lists it.
 
 use candle_core::Tensor;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::nn::{Conv2d, Conv2dShape, Linear};
 use crate::weights::Scope;
 use crate::{Error, Result};
 
 /// One layer of a tower, as written in `config.json`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
 pub enum LayerConfig {
     /// A square convolution with bias.

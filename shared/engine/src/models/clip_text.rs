@@ -142,7 +142,8 @@ impl ClipTextModel {
         }
         let positions = Tensor::arange(0, length as u32, ids.device())?;
         let tokens = self.token_embedding.forward(&ids.to_dtype(DType::U32)?)?;
-        let mut state = tokens.broadcast_add(&self.position_embedding.forward(&positions)?)?;
+        let places = self.position_embedding.forward(&positions)?;
+        let mut state = traced(&[&tokens, &places], |t| Ok(t[0].broadcast_add(t[1])?))?;
         let mut hidden_states = Vec::with_capacity(self.layers.len() + 1);
         for layer in &self.layers {
             let next = layer.forward(&state)?;

@@ -192,7 +192,7 @@ fn convolve(
     (shape, size, upsample): View,
     plus: Plus<'_>,
 ) -> Result<Tensor> {
-    let optional = [plus.per_channel, plus.residual, plus.rectifier.map(Rectifier::slopes)];
+    let optional = [bias, plus.per_channel, plus.residual, plus.rectifier.map(Rectifier::slopes)];
     if tape::follows(&[x, weight]) || optional.iter().flatten().any(|t| tape::follows(&[t])) {
         if let Some(rectifier) = plus.rectifier {
             let plus = Plus { rectifier: None, ..plus };
@@ -248,7 +248,7 @@ fn output_padding(x: &Tensor, gradient: &Tensor, (shape, _, upsample): View) -> 
     (!upsample && pad_before == pad_after && rows == columns).then_some(rows)
 }
 
-/// The same with a note on the tape. The bias is not trained.
+/// The same with a note on the tape.
 fn recorded(
     x: &Tensor,
     (weight, packed): (&Tensor, &Arc<cpu::PackedCell>),
@@ -258,12 +258,20 @@ fn recorded(
 ) -> Result<Tensor> {
     let y = tape::paused(|| convolve(x, (weight, packed), bias, view, plus))?;
     let (x, weight, packed) = (x.clone(), weight.clone(), packed.clone());
-    let (per_channel, residual) = (plus.per_channel.cloned(), plus.residual.cloned());
+    let (bias, per_channel, residual) = (bias.cloned(), plus.per_channel.cloned(), plus.residual.cloned());
     tape::note(&y, move |gradient, gradients| {
         if let Some(residual) = &residual {
             gradients.add(residual, gradient)?;
         }
         let fast = cpu::is_fast(&[&x, &weight, gradient]);
+        if let Some(bias) = bias.filter(|bias| gradients.wants(bias)) {
+            let found = if fast {
+                cpu::column_sums(gradient)?
+            } else {
+                gradient.transpose(0, 1)?.contiguous()?.flatten_from(1)?.sum(1)?
+            };
+            gradients.add(&bias, &found)?;
+        }
         if let Some(per_channel) = &per_channel {
             gradients.update(per_channel, |before| {
                 if fast {

@@ -2,6 +2,7 @@
 
 use candle_core::Tensor;
 
+use super::traced;
 use crate::Result;
 use crate::weights::Scope;
 
@@ -26,6 +27,7 @@ impl Embedding {
     pub fn forward(&self, ids: &Tensor) -> Result<Tensor> {
         let mut shape = ids.dims().to_vec();
         shape.push(self.table.dim(1)?);
-        Ok(self.table.index_select(&ids.flatten_all()?.contiguous()?, 0)?.reshape(shape)?)
+        let ids = ids.flatten_all()?.contiguous()?;
+        traced(&[&self.table], move |t| Ok(t[0].index_select(&ids, 0)?.reshape(shape.as_slice())?))
     }
 }

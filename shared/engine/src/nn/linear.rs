@@ -32,8 +32,8 @@ impl Linear {
 
     /// Takes `weight` and `bias` of `scope`.
     pub fn load(scope: &Scope, inputs: usize, outputs: usize) -> Result<Self> {
-        let bias = scope.get(&[outputs], "bias")?;
-        Self::new(scope.get(&[outputs, inputs], "weight")?, Some(bias)).map(|layer| layer.known_to(scope))
+        let weight = scope.get(&[outputs, inputs], "weight")?;
+        Self::new(weight, Some(scope.get(&[outputs], "bias")?)).map(|layer| layer.known_to(scope))
     }
 
     /// Takes `weight` of `scope`; there is no bias.
@@ -131,7 +131,7 @@ fn product(
     let Some((&last, leading)) = x.dims().split_last().filter(|(last, _)| **last == inputs) else {
         return Err(Error::shape("linear", format!("(.., {inputs})"), x.dims()));
     };
-    if tape::follows(&[x, weight]) || residual.is_some_and(|residual| tape::follows(&[residual])) {
+    if tape::follows(&[x, weight]) || [bias, residual].iter().flatten().any(|t| tape::follows(&[t])) {
         if let Some(activation) = activation {
             let y = activation.forward(&product(x, weight, bias, packed, None, None)?)?;
             return residual.map_or(Ok(y.clone()), |residual| tape::add(&y, residual));
@@ -159,7 +159,7 @@ fn product(
     }
 }
 
-/// The same with a note on the tape. The bias is not trained.
+/// The same with a note on the tape.
 fn recorded(
     x: &Tensor,
     weight: &Tensor,
@@ -168,7 +168,8 @@ fn recorded(
     residual: Option<&Tensor>,
 ) -> Result<Tensor> {
     let y = tape::paused(|| product(x, weight, bias, packed, None, residual))?;
-    let (x, weight, packed, residual) = (x.clone(), weight.clone(), packed.clone(), residual.cloned());
+    let (x, weight, packed) = (x.clone(), weight.clone(), packed.clone());
+    let (bias, residual) = (bias.cloned(), residual.cloned());
     tape::note(&y, move |gradient, gradients| {
         if let Some(residual) = &residual {
             gradients.add(residual, gradient)?;
@@ -176,6 +177,10 @@ fn recorded(
         let (outputs, inputs) = weight.dims2()?;
         let fast = cpu::is_fast(&[&x, &weight, gradient]);
         let rows = |t: &Tensor| -> Result<Tensor> { Ok(t.contiguous()?.flatten_to(t.rank() - 2)?) };
+        if let Some(bias) = bias.filter(|bias| gradients.wants(bias)) {
+            let found = if fast { cpu::column_sums(gradient)? } else { rows(gradient)?.sum(0)? };
+            gradients.add(&bias, &found)?;
+        }
         gradients.update(&x, |before| {
             if fast {
                 let weights = packed.linear_back(&weight)?;

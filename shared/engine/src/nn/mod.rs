@@ -13,6 +13,7 @@
 mod activation;
 mod adapter;
 mod attention;
+mod batch_norm;
 mod conv2d;
 mod cpu;
 mod embedding;
@@ -20,6 +21,7 @@ mod feed_forward;
 mod linear;
 mod norm;
 mod picture;
+mod pool;
 mod rectifier;
 mod tape;
 #[cfg(test)]
@@ -29,6 +31,7 @@ mod timestep;
 pub use activation::Activation;
 pub use adapter::{Adaptable, Adapter, AdapterSlot, Branch, RowLengths};
 pub use attention::{Masking, scaled_dot_product_attention};
+pub use batch_norm::{BatchNorm2d, Running};
 pub use conv2d::{Conv2d, Conv2dShape, Plus};
 pub use cpu::on_workers;
 pub use embedding::Embedding;
@@ -39,6 +42,7 @@ pub use picture::{
     concat_channels, picture_from_tokens, pixel_shuffle, pixel_unshuffle, repeat_pixels, scale_and_add,
     tokens_from_picture,
 };
+pub use pool::max_pool2d;
 pub use rectifier::Rectifier;
-pub use tape::{Gradients, Tape, add, is_recording, recomputed, record, scale, traced};
+pub use tape::{Gradients, Tape, add, is_recording, recomputed, record, scale, traced, valued};
 pub use timestep::{TimestepEmbedding, sinusoidal_embedding};

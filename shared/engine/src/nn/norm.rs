@@ -31,6 +31,11 @@ impl GroupNorm {
         Ok(Self { weight, bias, groups, eps })
     }
 
+    /// A norm of these weights.
+    pub(super) fn new(weight: Tensor, bias: Tensor, groups: usize, eps: f64) -> Self {
+        Self { weight, bias, groups, eps }
+    }
+
     /// Of `(batch, channels, height, width)`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         self.apply(x, None)
@@ -54,18 +59,27 @@ impl GroupNorm {
         } else {
             tape::paused(|| self.plain(x, activation))?
         };
-        if tape::follows(&[x]) {
+        if tape::follows(&[x, &self.weight, &self.bias]) {
             let (x, norm) = (x.clone(), self.clone());
             tape::note(&y, move |gradient, gradients| {
-                let known = matches!(activation, None | Some(Activation::Silu));
-                if !known || !cpu::is_fast(&[&x, gradient, &norm.weight]) {
-                    let function = move |t: &[&Tensor]| norm.plain(t[0], activation);
-                    return tape::by_candle(&[x], gradient, gradients, function);
-                }
                 let Self { weight, bias, groups, eps } = &norm;
+                let known = matches!(activation, None | Some(Activation::Silu));
+                if !known || !cpu::is_fast(&[&x, gradient, weight]) {
+                    let inputs = [x, weight.clone(), bias.clone()];
+                    let (groups, eps) = (*groups, *eps);
+                    let function = move |t: &[&Tensor]| {
+                        Self::new(t[1].clone(), t[2].clone(), groups, eps).plain(t[0], activation)
+                    };
+                    return tape::by_candle(&inputs, gradient, gradients, function);
+                }
                 let silu = activation.is_some();
-                let groups = cpu::Groups { weight, bias, groups: *groups, eps: *eps, silu };
-                gradients.update(&x, |before| cpu::group_norm_gradient(&x, gradient, groups, before))
+                let call = cpu::Groups { weight, bias, groups: *groups, eps: *eps, silu };
+                let before = gradients.so_far(&x);
+                let (found, (of_weight, of_bias)) =
+                    cpu::group_norm_gradient(&x, gradient, call, before.as_ref())?;
+                gradients.update(&x, |_| Ok(found))?;
+                gradients.add(weight, &of_weight)?;
+                gradients.add(bias, &of_bias)
             });
         }
         debug_assert_eq!(y.dims(), [batch, c, height, width]);
@@ -108,15 +122,24 @@ impl LayerNorm {
         } else {
             tape::paused(|| self.plain(x))?
         };
-        if tape::follows(&[x]) {
+        if tape::follows(&[x, &self.weight, &self.bias]) {
             let (x, norm) = (x.clone(), self.clone());
             tape::note(&y, move |gradient, gradients| {
-                if !cpu::is_fast(&[&x, gradient, &norm.weight]) {
-                    return tape::by_candle(&[x], gradient, gradients, move |t| norm.plain(t[0]));
+                let Self { weight, bias, eps } = norm;
+                if !cpu::is_fast(&[&x, gradient, &weight]) {
+                    let function = move |t: &[&Tensor]| {
+                        Self { weight: t[1].clone(), bias: t[2].clone(), eps }.plain(t[0])
+                    };
+                    return tape::by_candle(&[x, weight, bias], gradient, gradients, function);
                 }
-                gradients.update(&x, |before| {
-                    cpu::layer_norm_gradient(&x, gradient, &norm.weight, norm.eps, before)
-                })
+                gradients
+                    .update(&x, |before| cpu::layer_norm_gradient(&x, gradient, &weight, eps, before))?;
+                if gradients.wants(&weight) || gradients.wants(&bias) {
+                    let (of_weight, of_bias) = cpu::layer_norm_weight_gradient(&x, gradient, eps)?;
+                    gradients.add(&weight, &of_weight)?;
+                    gradients.add(&bias, &of_bias)?;
+                }
+                Ok(())
             });
         }
         Ok(y)

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use super::cpu;
+use super::{cpu, tape};
 use crate::weights::Scope;
 use crate::{Error, Result};
 
@@ -40,10 +40,26 @@ impl Rectifier {
         if x.rank() != 4 || x.dim(1)? != channels {
             return Err(Error::shape("rectifier", format!("(batch, {channels}, height, width)"), x.dims()));
         }
-        if cpu::is_fast(&[x, &self.slopes]) {
-            return cpu::rectify(x, &self.slopes);
+        let y = if cpu::is_fast(&[x, &self.slopes]) {
+            cpu::rectify(x, &self.slopes)?
+        } else {
+            plain(x, &self.slopes)?
+        };
+        if tape::follows(&[x]) {
+            let (x, slopes) = (x.clone(), self.slopes.clone());
+            tape::note(&y, move |gradient, gradients| {
+                if !cpu::is_fast(&[&x, &slopes, gradient]) {
+                    return tape::by_candle(&[x], gradient, gradients, move |t| plain(t[0], &slopes));
+                }
+                gradients.add(&x, &cpu::rectifier_gradient(&x, gradient, &slopes)?)
+            });
         }
-        let below = x.minimum(&x.zeros_like()?)?;
-        Ok((x.relu()? + below.broadcast_mul(&self.slopes.reshape((1, (), 1, 1))?)?)?)
+        Ok(y)
     }
+}
+
+/// In candle's operations.
+fn plain(x: &Tensor, slopes: &Tensor) -> Result<Tensor> {
+    let below = x.minimum(&x.zeros_like()?)?;
+    Ok((x.relu()? + below.broadcast_mul(&slopes.reshape((1, (), 1, 1))?)?)?)
 }

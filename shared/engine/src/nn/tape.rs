@@ -2,7 +2,7 @@
 //!
 //! Candle can differentiate, but it computes gradients of frozen weights too, keeps every one of them until it is done, and
 //! convolves backwards in plain loops. Training a low-rank adapter needs none of that: gradients of its factors, and of what
-//! lies between them and the loss. So a layer that is called while a [`Tape`] runs, and whose input or weights depend on
+//! lies between them and the loss; and training whole networks on the CPU needs convolutions that go back as fast as they go forth. So a layer that is called while a [`Tape`] runs, and whose input or weights depend on
 //! something watched, leaves a note of how to come back; [`Tape::backward`] reads the notes from the end. Nothing is noted
 //! for the rest, a note is dropped once it is read, and a gradient once it is used.
 //!
@@ -14,7 +14,7 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use candle_core::{Tensor, TensorId, Var};
+use candle_core::{DType, Tensor, TensorId, Var};
 
 use super::cpu;
 use crate::{Error, Result};
@@ -108,6 +108,19 @@ pub fn traced(
     let y = if inputs.iter().any(|x| x.id() == y.id()) { (&y * 1.0)? } else { y };
     let inputs: Vec<Tensor> = inputs.iter().map(|x| (*x).clone()).collect();
     note(&y, move |gradient, gradients| by_candle(&inputs, gradient, gradients, function));
+    Ok(y)
+}
+
+/// A number that is known together with its gradient with respect to `x`, such as a loss written out by hand.
+pub fn valued(x: &Tensor, value: f64, gradient: Tensor) -> Result<Tensor> {
+    let y = Tensor::new(value as f32, x.device())?;
+    if follows(&[x]) {
+        let x = x.clone();
+        note(&y, move |upstream, gradients| {
+            let factor = f64::from(upstream.to_dtype(DType::F32)?.to_scalar::<f32>()?);
+            gradients.add(&x, &if factor == 1.0 { gradient } else { (gradient * factor)? })
+        });
+    }
     Ok(y)
 }
 
@@ -205,6 +218,11 @@ impl Gradients {
         self.by_id.get(&tensor.id())
     }
 
+    /// The same, taken out.
+    pub fn take(&mut self, tensor: &Tensor) -> Option<Tensor> {
+        self.by_id.remove(&tensor.id())
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.by_id.len()
@@ -232,6 +250,11 @@ impl Gradients {
         };
         self.by_id.insert(id, sum);
         Ok(())
+    }
+
+    /// What is known so far of the gradient of `x`.
+    pub(super) fn so_far(&self, x: &Tensor) -> Option<Tensor> {
+        self.by_id.get(&x.id()).cloned()
     }
 
     /// Replaces the gradient of `x`, if it is wanted, by what `compute` makes of the one so far: kernels add it on their way.

@@ -174,15 +174,19 @@ impl Scope {
     pub fn get_as(&self, shape: &[usize], name: &str, dtype: DType) -> Result<Tensor> {
         let full = self.full_name(name);
         let source = self.inner.source.as_ref();
-        let info = find(source, &full)?;
-        if info.shape != shape {
-            let fault = Fault::WrongShape { name: full, expected: shape.to_vec(), got: info.shape.clone() };
+        let ready = source.ready(&full, shape);
+        let got = match &ready {
+            Some(tensor) => tensor.dims(),
+            None => find(source, &full)?.shape.as_slice(),
+        };
+        if got != shape {
+            let fault = Fault::WrongShape { name: full, expected: shape.to_vec(), got: got.to_vec() };
             return Err(WeightsError::new(source.origin(), fault));
         }
         if !self.inner.taken().insert(full.clone()) {
             return Err(WeightsError::new(source.origin(), Fault::ConsumedTwice(full)));
         }
-        read_tensor(source, &full, dtype, &self.inner.device)
+        ready.map_or_else(|| read_tensor(source, &full, dtype, &self.inner.device), Ok)
     }
 
     fn full_name(&self, part: impl fmt::Display) -> String {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use candle_core::Tensor;
+
 use super::element::Element;
 use super::error::{Fault, Result, WeightsError};
 use super::header::Header;
@@ -60,6 +62,12 @@ pub trait TensorSource: Send + Sync {
     fn is_shapes_only(&self) -> bool {
         false
     }
+
+    /// The tensor itself, from a source that holds tensors or makes them when they are first asked for: weights in training
+    /// are the same tensors for whoever watches them and for the network. Everybody else reads bytes.
+    fn ready(&self, _name: &str, _shape: &[usize]) -> Option<Tensor> {
+        None
+    }
 }
 
 impl TensorSource for Box<dyn TensorSource> {
@@ -83,6 +91,9 @@ impl TensorSource for Box<dyn TensorSource> {
     }
     fn is_shapes_only(&self) -> bool {
         (**self).is_shapes_only()
+    }
+    fn ready(&self, name: &str, shape: &[usize]) -> Option<Tensor> {
+        (**self).ready(name, shape)
     }
 }
 

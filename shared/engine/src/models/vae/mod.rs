@@ -86,14 +86,10 @@ impl AutoencoderKl {
 
     /// The same in these tiles, or at once.
     pub fn encode_in(&self, picture: &Tensor, tiling: Option<Tiling>) -> Result<Posterior> {
-        let whole = |picture: &Tensor| {
-            let moments = self.encoder.forward(picture)?;
-            self.quant_conv.as_ref().map_or(Ok(moments.clone()), |conv| conv.forward(&moments))
-        };
         on_workers(|| {
             let moments = match tiling {
-                Some(tiling) => tiling.encode(picture, whole)?,
-                None => whole(picture)?,
+                Some(tiling) => tiling.encode(picture, |picture| self.moments(picture))?,
+                None => self.moments(picture)?,
             };
             let latent = self.config.latent_channels;
             Ok(Posterior {
@@ -101,6 +97,12 @@ impl AutoencoderKl {
                 logvar: moments.narrow(1, latent, latent)?.contiguous()?.clamp(-30f32, 20f32)?,
             })
         })
+    }
+
+    /// What the encoder says, `(batch, 2 * latent_channels, height, width)`: means, then logarithms of variances as they are.
+    pub fn moments(&self, picture: &Tensor) -> Result<Tensor> {
+        let moments = self.encoder.forward(picture)?;
+        self.quant_conv.as_ref().map_or(Ok(moments.clone()), |conv| conv.forward(&moments))
     }
 
     /// The picture of `latents` `(batch, latent_channels, height, width)`, which are not scaled; in tiles where the picture

@@ -21,6 +21,7 @@ mod gradient;
 mod linear;
 mod norm;
 mod panels;
+mod pool;
 mod product;
 mod winograd;
 
@@ -32,13 +33,15 @@ pub use attention::attention;
 pub use conv2d::{Call, Form, conv2d};
 pub use elementwise::{activate, gate_with_gelu, rectify, scale_and_add};
 pub use gradient::{
-    Geometry, Groups, activation_gradient, attention_gradient, column_products, conv2d_input_gradient,
-    conv2d_weight_gradient, gate_gradient, group_norm_gradient, layer_norm_gradient, linear_weight_gradient,
-    scale_columns, split_channels, sum_over_pixels,
+    Geometry, Groups, activation_gradient, attention_gradient, column_products, column_sums,
+    conv2d_input_gradient, conv2d_weight_gradient, gate_gradient, group_norm_gradient, layer_norm_gradient,
+    layer_norm_weight_gradient, linear_weight_gradient, rectifier_gradient, scale_columns, split_channels,
+    sum_over_pixels,
 };
 pub use linear::linear;
-pub use norm::{group_norm, layer_norm};
+pub use norm::{channel_statistics, group_norm, layer_norm};
 pub use panels::PackedCell;
+pub use pool::{max_pool2d, max_pool2d_gradient};
 
 use crate::{Error, Result};
 

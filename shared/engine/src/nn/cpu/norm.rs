@@ -1,6 +1,6 @@
 //! Group and layer normalisation.
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use pulp::Arch;
 use rayon::prelude::*;
 
@@ -99,6 +99,19 @@ impl Statistics {
         statistics
     }
 }
+
+/// Mean and biased variance of each channel over all pixels of a batch.
+pub fn channel_statistics(x: &Tensor) -> Result<(Vec<f64>, Vec<f64>)> {
+    let channels = x.dim(1)?;
+    with_values(&channels_last(&x.to_dtype(DType::F32)?)?, |pixels| {
+        let Statistics { means, inverses } = Statistics::of(pixels, channels, channels, TINY);
+        let variance = |inverse: f64| (1.0 / (inverse * inverse) - TINY).max(0.0);
+        Ok((means, inverses.into_iter().map(variance).collect()))
+    })
+}
+
+/// Keeps the inverse of a variance of zero finite.
+const TINY: f64 = 1e-30;
 
 /// What every channel of one picture is multiplied with, and what is added then.
 fn scale_and_offset(

@@ -2,11 +2,12 @@
 //! over all pixels.
 
 use candle_core::{Device, Tensor};
+use rayon::prelude::*;
 
-use super::super::conv2d::{Call, Form, Source, conv2d};
-use super::super::panels::PackedCell;
+use super::super::conv2d::{Call, Form, conv2d};
+use super::super::panels::{PackedCell, Registers};
 use super::super::{channels_last, picture, with_values};
-use super::weights::product_over_rows;
+use super::outer::{self, Sides};
 use crate::Result;
 use crate::nn::{Conv2dShape, Plus};
 
@@ -67,11 +68,14 @@ fn spread(x: &Tensor, stride: usize, size: (usize, usize)) -> Result<Tensor> {
     let (batch, channels, height, width) = x.dims4()?;
     let out = with_values(&channels_last(x)?, |x| {
         let mut out = vec![0.0; batch * size.0 * size.1 * channels];
-        for (index, pixel) in x.chunks_exact(channels).enumerate() {
-            let (item, y, x) = (index / (height * width), index / width % height, index % width);
-            let at = ((item * size.0 + y * stride) * size.1 + x * stride) * channels;
-            out[at..at + channels].copy_from_slice(pixel);
-        }
+        let items = out.par_chunks_mut((size.0 * size.1 * channels).max(1));
+        items.zip(x.par_chunks((height * width * channels).max(1))).for_each(|(out, x)| {
+            for (index, pixel) in x.chunks_exact(channels).enumerate() {
+                let (y, x) = (index / width, index % width);
+                let at = (y * stride * size.1 + x * stride) * channels;
+                out[at..at + channels].copy_from_slice(pixel);
+            }
+        });
         Ok(out)
     })?;
     picture(out, (batch, channels, size.0, size.1))
@@ -86,13 +90,16 @@ fn halve(x: &Tensor, (rows, columns): (usize, usize), before: Option<&Tensor>) -
         None => vec![0.0; batch * rows * columns * channels],
     };
     with_values(&channels_last(x)?, |x| {
-        for (index, pixel) in x.chunks_exact(channels).enumerate() {
-            let (item, y, x) = (index / (height * width), index / width % height, index % width);
-            let at = ((item * rows + y / 2) * columns + x / 2) * channels;
-            for (sum, value) in out[at..at + channels].iter_mut().zip(pixel) {
-                *sum += value;
+        let items = out.par_chunks_mut((rows * columns * channels).max(1));
+        items.zip(x.par_chunks((height * width * channels).max(1))).for_each(|(out, x)| {
+            for (index, pixel) in x.chunks_exact(channels).enumerate() {
+                let (y, x) = (index / width, index % width);
+                let at = (y / 2 * columns + x / 2) * channels;
+                for (sum, value) in out[at..at + channels].iter_mut().zip(pixel) {
+                    *sum += value;
+                }
             }
-        }
+        });
         Ok(())
     })?;
     picture(out, (batch, channels, rows, columns))
@@ -101,41 +108,56 @@ fn halve(x: &Tensor, (rows, columns): (usize, usize), before: Option<&Tensor>) -
 /// The gradient of the weight, `(out, in, kernel, kernel)`, for the input and the gradient of the output.
 pub fn conv2d_weight_gradient(x: &Tensor, gradient: &Tensor, geometry: Geometry) -> Result<Tensor> {
     let Geometry { shape, size, upsample, .. } = geometry;
-    let (batch, inputs, _, width) = x.dims4()?;
+    let (batch, inputs, height, width) = x.dims4()?;
     let (_, outputs, height_out, width_out) = gradient.dims4()?;
     let (kernel, taps) = (shape.kernel, shape.kernel * shape.kernel);
-    let pixels = height_out * width_out;
-    let zeros = vec![0.0; inputs];
-    let mut out = vec![0f32; outputs * inputs * taps];
+    let (pixels, shift) = (height_out * width_out, u32::from(upsample));
+    let count = batch * pixels;
+    // Where the pixel lies that `tap` sees for output pixel `index`, if it is none of the zeros around.
+    let seen = |index: usize, tap: usize| {
+        let (item, pixel) = (index / pixels, index % pixels);
+        let y = (pixel / width_out * shape.stride + tap / kernel).checked_sub(shape.pad_before)?;
+        let x = (pixel % width_out * shape.stride + tap % kernel).checked_sub(shape.pad_before)?;
+        (y < size.0 && x < size.1).then(|| ((item * height + (y >> shift)) * width + (x >> shift)) * inputs)
+    };
     let (x, gradient) = (channels_last(x)?, channels_last(gradient)?);
-    with_values(&x, |x| {
-        with_values(&gradient, |gradient| {
-            let (mut seen, mut product) = (Vec::new(), vec![0.0; outputs * inputs]);
-            let item_in = x.len() / batch.max(1);
-            for tap in 0..taps {
-                seen.clear();
-                for item in 0..batch {
-                    let source = Source {
-                        pixels: &x[item * item_in..][..item_in],
-                        zeros: &zeros,
-                        size,
-                        width,
-                        shift: u32::from(upsample),
-                        channels: inputs,
-                    };
-                    for pixel in 0..pixels {
-                        let (y, x) = (pixel / width_out * shape.stride, pixel % width_out * shape.stride);
-                        let y = (y + tap / kernel).wrapping_sub(shape.pad_before);
-                        let x = (x + tap % kernel).wrapping_sub(shape.pad_before);
-                        seen.extend_from_slice(source.pixel(y, x));
+    let out = with_values(&x, |x| {
+        with_values(&gradient, |left| {
+            let mut out = vec![0f32; outputs * inputs * taps];
+            if outer::fits(inputs) {
+                let sides = Sides { left, right: x, outputs, inputs };
+                let found = outer::sums(sides, (count, taps), |tap, indices, out| {
+                    out.extend(indices.filter_map(|index| {
+                        seen(index, tap).map(|at| ((index * outputs) as u32, at as u32))
+                    }));
+                });
+                for (tap, found) in found.chunks_exact(outputs * inputs).enumerate() {
+                    for (index, value) in found.iter().enumerate() {
+                        out[index * taps + tap] = *value;
                     }
                 }
-                product_over_rows(gradient, &seen, (outputs, inputs), &mut product);
-                for (index, value) in product.iter().enumerate() {
-                    out[index * taps + tap] = *value;
+                return Ok(out);
+            }
+            // All taps of a pixel side by side, filled up to whole registers.
+            let long = (taps * inputs).next_multiple_of(Registers::here().lanes);
+            let mut rows = vec![0f32; count * long];
+            rows.par_chunks_mut(long).enumerate().for_each(|(index, row)| {
+                for (tap, place) in row.chunks_exact_mut(inputs).take(taps).enumerate() {
+                    if let Some(at) = seen(index, tap) {
+                        place.copy_from_slice(&x[at..at + inputs]);
+                    }
+                }
+            });
+            let sides = Sides { left, right: &rows, outputs, inputs: long };
+            let found = outer::sums(sides, (count, 1), |_, indices, out| {
+                out.extend(indices.map(|index| ((index * outputs) as u32, (index * long) as u32)));
+            });
+            for (output, found) in found.chunks_exact(long).enumerate() {
+                for (place, value) in found[..taps * inputs].iter().enumerate() {
+                    out[(output * inputs + place % inputs) * taps + place / inputs] = *value;
                 }
             }
-            Ok(())
+            Ok(out)
         })
     })?;
     Ok(Tensor::from_vec(out, (outputs, inputs, kernel, kernel), &Device::Cpu)?)

@@ -164,3 +164,29 @@ pub fn split_channels(x: &Tensor, first: usize) -> Result<(Tensor, Tensor)> {
     })?;
     Ok((picture(a, (batch, first, height, width))?, picture(b, (batch, second, height, width))?))
 }
+
+/// Back through a rectifier: what came from below zero is multiplied by its channel's slope.
+pub fn rectifier_gradient(x: &Tensor, gradient: &Tensor, slopes: &Tensor) -> Result<Tensor> {
+    let shape = x.dims4()?;
+    let channels = shape.1.max(1);
+    let slopes = slopes.contiguous()?;
+    let out = with_values(&channels_last(x)?, |x| {
+        with_values(&channels_last(gradient)?, |gradient| {
+            with_values(&slopes, |slopes| {
+                let mut out = gradient.to_vec();
+                let piece = (PIECE / channels).max(1) * channels;
+                out.par_chunks_mut(piece).zip(x.par_chunks(piece)).for_each(|(out, x)| {
+                    Arch::new().dispatch(|| {
+                        for (out, x) in out.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
+                            for ((out, x), slope) in out.iter_mut().zip(x).zip(slopes) {
+                                *out *= if *x > 0.0 { 1.0 } else { *slope };
+                            }
+                        }
+                    });
+                });
+                Ok(out)
+            })
+        })
+    })?;
+    picture(out, shape)
+}

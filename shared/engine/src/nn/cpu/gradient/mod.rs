@@ -8,12 +8,14 @@ mod attention;
 mod conv2d;
 mod elementwise;
 mod norm;
+mod outer;
 mod weights;
 
 pub use attention::attention_gradient;
 pub use conv2d::{Geometry, conv2d_input_gradient, conv2d_weight_gradient};
 pub use elementwise::{
-    activation_gradient, column_products, gate_gradient, scale_columns, split_channels, sum_over_pixels,
+    activation_gradient, column_products, gate_gradient, rectifier_gradient, scale_columns, split_channels,
+    sum_over_pixels,
 };
-pub use norm::{Groups, group_norm_gradient, layer_norm_gradient};
-pub use weights::linear_weight_gradient;
+pub use norm::{Groups, group_norm_gradient, layer_norm_gradient, layer_norm_weight_gradient};
+pub use weights::{column_sums, linear_weight_gradient};

@@ -25,19 +25,22 @@ pub struct Groups<'a> {
     pub silu: bool,
 }
 
-/// The gradient of the input of a group normalisation, perhaps with `silu` after it.
+/// Gradients of a normalisation's weight and bias, each `(channels)`.
+pub type OfWeights = (Tensor, Tensor);
+
+/// The gradient of the input of a group normalisation, perhaps with `silu` after it, and those of its weight and bias.
 pub fn group_norm_gradient(
     x: &Tensor,
     gradient: &Tensor,
     norm: Groups<'_>,
     before: Option<&Tensor>,
-) -> Result<Tensor> {
+) -> Result<(Tensor, OfWeights)> {
     let shape = x.dims4()?;
     let (batch, channels, ..) = shape;
     let (x, gradient) = (channels_last(x)?, channels_last(gradient)?);
     let before = before.map(channels_last).transpose()?;
     let (weight, bias) = (norm.weight.contiguous()?, norm.bias.contiguous()?);
-    let out = with_values(&x, |x| {
+    let (out, of_pictures) = with_values(&x, |x| {
         with_values(&gradient, |gradient| {
             with_values(&weight, |weight| {
                 with_values(&bias, |bias| {
@@ -45,28 +48,33 @@ pub fn group_norm_gradient(
                         let mut out = before.map_or_else(|| vec![0.0; x.len()], <[f32]>::to_vec);
                         let item = (x.len() / batch.max(1)).max(1);
                         let items = out.par_chunks_mut(item).zip(x.par_chunks(item));
-                        items.zip(gradient.par_chunks(item)).for_each(|((out, x), gradient)| {
+                        let one = |((out, x), gradient): ((&mut [f32], &[f32]), &[f32])| {
                             let parameters = (weight, bias);
-                            one_picture(out, x, gradient, parameters, (norm.groups, norm.eps, norm.silu));
-                        });
-                        debug_assert_eq!(out.len() % channels, 0);
-                        Ok(out)
+                            one_picture(out, x, gradient, parameters, (norm.groups, norm.eps, norm.silu))
+                        };
+                        let sums: Vec<[Vec<f64>; 2]> =
+                            items.zip(gradient.par_chunks(item)).map(one).collect();
+                        Ok((out, sums))
                     })
                 })
             })
         })
     })?;
-    picture(out, shape)
+    let total = |which: usize| -> Result<Tensor> {
+        let of = |c: usize| of_pictures.iter().map(|sums| sums[which][c]).sum::<f64>() as f32;
+        Ok(Tensor::from_vec((0..channels).map(of).collect::<Vec<_>>(), channels, &Device::Cpu)?)
+    };
+    Ok((picture(out, shape)?, (total(0)?, total(1)?)))
 }
 
-/// Adds to `out` the gradient of one picture.
+/// Adds to `out` the gradient of one picture; returns those of weight and bias.
 fn one_picture(
     out: &mut [f32],
     x: &[f32],
     gradient: &[f32],
     (weight, bias): (&[f32], &[f32]),
     (groups, eps, silu): (usize, f64, bool),
-) {
+) -> [Vec<f64>; 2] {
     let channels = weight.len();
     let Statistics { means, inverses } = Statistics::of(x, channels, groups, eps);
     let size = channels / groups;
@@ -126,6 +134,10 @@ fn one_picture(
             }
         });
     });
+    // `x - centre` is off by the rounding of the centre, which the sums make good.
+    let of_weight = (0..channels)
+        .map(|c| (crossed[c] + (f64::from(centre[c]) - of(&means, c)) * plain[c]) * of(&inverses, c));
+    [of_weight.collect(), plain]
 }
 
 /// Sums over pixels for each channel: of the gradient, and of its product with `x - centre`.
@@ -207,4 +219,36 @@ pub fn layer_norm_gradient(
         })
     })?;
     Ok(Tensor::from_vec(out, x.dims(), &Device::Cpu)?)
+}
+
+/// Those of its weight and bias.
+pub fn layer_norm_weight_gradient(x: &Tensor, gradient: &Tensor, eps: f64) -> Result<OfWeights> {
+    let (x, gradient) = (x.contiguous()?, gradient.contiguous()?);
+    let size = x.dims().last().copied().unwrap_or(1).max(1);
+    let piece = STRIP * size;
+    let strips: Vec<[Vec<f64>; 2]> = with_values(&x, |x| {
+        with_values(&gradient, |gradient| {
+            let of_strip = |(x, gradient): (&[f32], &[f32])| {
+                let (mut weight, mut bias) = (vec![0f64; size], vec![0f64; size]);
+                Arch::new().dispatch(|| {
+                    for (x, gradient) in x.chunks_exact(size).zip(gradient.chunks_exact(size)) {
+                        let mean = sum_of(x, |x| x) / size as f32;
+                        let variance = sum_of(x, |x| (x - mean) * (x - mean)) / size as f32;
+                        let inverse = 1.0 / (variance + eps as f32).sqrt();
+                        for c in 0..size {
+                            weight[c] += f64::from(gradient[c] * ((x[c] - mean) * inverse));
+                            bias[c] += f64::from(gradient[c]);
+                        }
+                    }
+                });
+                [weight, bias]
+            };
+            Ok(x.par_chunks(piece).zip(gradient.par_chunks(piece)).map(of_strip).collect())
+        })
+    })?;
+    let total = |which: usize| -> Result<Tensor> {
+        let of = |c: usize| strips.iter().map(|sums| sums[which][c]).sum::<f64>() as f32;
+        Ok(Tensor::from_vec((0..size).map(of).collect::<Vec<_>>(), size, &Device::Cpu)?)
+    };
+    Ok((total(0)?, total(1)?))
 }

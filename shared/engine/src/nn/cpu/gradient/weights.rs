@@ -1,10 +1,12 @@
 //! Gradients of weights: products over all rows, of which one side is small.
 
 use candle_core::{Device, Tensor};
+use rayon::prelude::*;
 
 use super::super::panels::Panels;
 use super::super::product::{Product, Rows};
-use super::super::with_values;
+use super::super::{channels_last, with_values};
+use super::outer::{self, Sides};
 use crate::Result;
 
 /// `a^T b` for `a (rows, m)` and `b (rows, n)`: `(m, n)`.
@@ -64,12 +66,42 @@ pub fn linear_weight_gradient(
     outputs: usize,
 ) -> Result<Tensor> {
     let (x, gradient) = (x.contiguous()?, gradient.contiguous()?);
-    let mut out = vec![0.0; outputs * inputs];
-    with_values(&x, |x| {
-        with_values(&gradient, |gradient| {
-            product_over_rows(gradient, x, (outputs, inputs), &mut out);
-            Ok(())
+    let found = with_values(&x, |right| {
+        with_values(&gradient, |left| {
+            if !outer::fits(inputs) {
+                let mut out = vec![0.0; outputs * inputs];
+                product_over_rows(left, right, (outputs, inputs), &mut out);
+                return Ok(out);
+            }
+            let sides = Sides { left, right, outputs, inputs };
+            Ok(outer::sums(sides, (left.len() / outputs, 1), |_, rows, out| {
+                out.extend(rows.map(|row| ((row * outputs) as u32, (row * inputs) as u32)));
+            }))
         })
     })?;
-    Ok(Tensor::from_vec(out, (outputs, inputs), &Device::Cpu)?)
+    Ok(Tensor::from_vec(found, (outputs, inputs), &Device::Cpu)?)
+}
+
+/// Rows summed up by one task.
+const STRIP: usize = 1024;
+
+/// Sums over all rows of `(.., columns)`, or over all pixels of each channel of a picture: the gradient of a bias.
+pub fn column_sums(gradient: &Tensor) -> Result<Tensor> {
+    let lying = if gradient.rank() == 4 { channels_last(gradient)? } else { gradient.contiguous()? };
+    let columns = lying.dims().last().copied().unwrap_or(1).max(1);
+    let found = with_values(&lying, |values| {
+        let of_strip = |strip: &[f32]| {
+            let mut sums = vec![0f64; columns];
+            for row in strip.chunks_exact(columns) {
+                for (sum, value) in sums.iter_mut().zip(row) {
+                    *sum += f64::from(*value);
+                }
+            }
+            sums
+        };
+        let strips: Vec<Vec<f64>> = values.par_chunks(STRIP * columns).map(of_strip).collect();
+        let total = |column: usize| strips.iter().map(|strip| strip[column]).sum::<f64>() as f32;
+        Ok((0..columns).map(total).collect::<Vec<_>>())
+    })?;
+    Ok(Tensor::from_vec(found, columns, &Device::Cpu)?)
 }
