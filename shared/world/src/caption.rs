@@ -60,11 +60,20 @@ impl Scene {
 
     /// A caption by chance: some attributes, in some order, in some of their words.
     pub fn caption(&self, rng: &mut Rng) -> String {
+        self.caption_naming(None, rng).0
+    }
+
+    /// The same, of `most` attributes at most if given, and which of them it names: for trainers that must know what a text
+    /// does not say.
+    pub fn caption_naming(&self, most: Option<usize>, rng: &mut Rng) -> (String, Vec<Group>) {
         let mut chosen = self.chosen();
         rng.shuffle(&mut chosen);
         // Half of the captions name most things, the others only a few, down to one.
-        let count =
-            if rng.percent(50) { chosen.len() - rng.below(3) } else { 1 + rng.below(chosen.len() - 1) };
+        let count = match most {
+            Some(most) => most.clamp(1, chosen.len()),
+            None if rng.percent(50) => chosen.len() - rng.below(3),
+            None => 1 + rng.below(chosen.len() - 1),
+        };
         chosen.truncate(count);
         let mut text = match (&self.subject, rng.percent(35)) {
             (Subject::Portrait(_), true) => portrait_tags(&chosen, rng),
@@ -79,7 +88,14 @@ impl Scene {
         if rng.percent(12) {
             text = text.replace("moustache", "mustache").replace("grey", "gray").replace("colour", "color");
         }
-        text
+        // A missing accessory is not said, nor that somebody is no old man.
+        let is_said = |(group, words): &&Chosen| match group {
+            Group::Accessory => !words.tags.is_empty(),
+            Group::Age => words.value == "old",
+            _ => true,
+        };
+        let named = chosen.iter().filter(is_said).map(|(group, _)| *group).collect();
+        (text, named)
     }
 
     /// The attributes worth saying, with their words.
