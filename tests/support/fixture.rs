@@ -118,8 +118,8 @@ pub fn tensors(name: &str) -> BTreeMap<String, Tensor> {
     file.tensors().into_iter().map(read).collect()
 }
 
-/// The values of tensor `name`: the same rule and the same rounding as `refill` in the generator.
-fn fill_by_name(name: &str, shape: &[usize]) -> Vec<f32> {
+/// The values of tensor `name`: the same rule and the same rounding as `refill` in the generators.
+pub fn fill_by_name(name: &str, shape: &[usize]) -> Vec<f32> {
     let mut values = TorchRng::new(u64::from(crc32fast::hash(name.as_bytes()))).randn(shape.iter().product());
     let fan_in: usize = shape.iter().skip(1).product();
     let scale = (fan_in.max(1) as f64).sqrt() as f32;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::optimizer::Adam;
 use crate::{Error, Result};
 
 /// How the learning rate moves after its warm-up.
@@ -109,6 +110,16 @@ impl Default for TrainingConfig {
 }
 
 impl TrainingConfig {
+    /// The optimiser's constants.
+    pub(super) fn adam(&self) -> Adam {
+        Adam {
+            beta1: self.adam_beta1,
+            beta2: self.adam_beta2,
+            epsilon: self.adam_epsilon,
+            weight_decay: self.adam_weight_decay,
+        }
+    }
+
     /// Refuses what cannot be meant.
     ///
     /// # Errors

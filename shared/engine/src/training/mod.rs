@@ -14,6 +14,7 @@
 //! | `memory` | how much a training will take, estimated |
 //! | `estimate` | the same of a checkpoint that is not loaded |
 //! | `checkpoint` | all that is needed to go on to the bit |
+//! | `pretrain` | training the mini family itself, every weight of it |
 //!
 //! Nothing here reads a clock, draws chance that the seed does not give, or knows where files lie. The same seed, pictures and
 //! settings give the same bytes on any number of threads; a run that is stopped and goes on from a checkpoint cannot be told
@@ -30,6 +31,7 @@ mod file;
 mod loss;
 mod memory;
 mod optimizer;
+pub mod pretrain;
 mod schedule;
 mod trainer;
 

@@ -1,6 +1,17 @@
 //! `AdamW` as in PyTorch: decay of weights apart from the gradient, moments corrected for their beginning at zero.
 
-use super::config::TrainingConfig;
+/// The optimiser's constants, by PyTorch's names.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Adam {
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub epsilon: f64,
+    /// Share of every weight that a step of rate 1 takes away.
+    pub weight_decay: f64,
+}
 
 /// What the optimiser remembers of one tensor.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,16 +36,16 @@ pub fn update(
     gradient: &[f32],
     rate: f64,
     step: usize,
-    config: &TrainingConfig,
+    adam: Adam,
 ) {
-    let (beta1, beta2) = (config.adam_beta1, config.adam_beta2);
+    let Adam { beta1, beta2, epsilon, weight_decay } = adam;
     let corrected = |beta: f64| 1.0 - beta.powi(i32::try_from(step).unwrap_or(i32::MAX));
     let size = (rate / corrected(beta1)) as f32;
     let root = corrected(beta2).sqrt() as f32;
-    let kept = (1.0 - rate * config.adam_weight_decay) as f32;
+    let kept = (1.0 - rate * weight_decay) as f32;
     let (first_kept, first_new) = (beta1 as f32, (1.0 - beta1) as f32);
     let (second_kept, second_new) = (beta2 as f32, (1.0 - beta2) as f32);
-    let epsilon = config.adam_epsilon as f32;
+    let epsilon = epsilon as f32;
     let moments = moments.first.iter_mut().zip(&mut moments.second);
     for ((value, gradient), (first, second)) in values.iter_mut().zip(gradient).zip(moments) {
         *first = *first * first_kept + gradient * first_new;

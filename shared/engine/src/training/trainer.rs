@@ -312,7 +312,7 @@ impl<'a> Trainer<'a> {
                 if parameter.of_text { self.config.text_encoder_lr } else { self.config.learning_rate };
             let gradient: Vec<f32> = gradient.iter().map(|value| value * clip).collect();
             let values = &mut parameter.values;
-            optimizer::update(values, moments, &gradient, base * factor, self.step, &self.config);
+            optimizer::update(values, moments, &gradient, base * factor, self.step, self.config.adam());
         }
         if let (Some(mean), Some(decay)) = (&mut self.mean, self.config.ema_decay) {
             let kept = optimizer::ema_decay(decay, self.step) as f32;
