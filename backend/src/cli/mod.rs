@@ -70,7 +70,7 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Measure speed and memory, here and in the reference library
     Bench(bench::Arguments),
-    /// Measure the mini family on held-out scenes
+    /// Train the mini family, or measure it on held-out scenes
     Pretrain(pretrain::Arguments),
 }
 

@@ -9,6 +9,7 @@ mod compete;
 mod generate;
 mod pictures;
 mod places;
+mod pretrain;
 mod score;
 mod train;
 mod upscale;

@@ -174,7 +174,7 @@ fn psnr_of_each(real: &Tensor, made: &Tensor) -> Result<Vec<f64>, Failure> {
 }
 
 /// The phrases of a value as the world's captions would say it.
-fn phrases(group: Group, value: &str) -> Vec<String> {
+pub fn phrases(group: Group, value: &str) -> Vec<String> {
     let Some(words) = group.words(value) else { return Vec::new() };
     let said = || std::iter::once(words.clip).chain(words.tags.iter().copied());
     let subject = if group.is_of_rooms() { "a hotel room" } else { "a man" };

@@ -138,7 +138,7 @@ fn wrong_resolution(error: TrainingError) -> Failure {
 }
 
 /// Becomes true when the person presses Ctrl-C. A second time ends the process at once, as usual.
-fn stop_at_interrupt() -> Arc<AtomicBool> {
+pub fn stop_at_interrupt() -> Arc<AtomicBool> {
     let stop = Arc::new(AtomicBool::new(false));
     let told = stop.clone();
     std::thread::spawn(move || {
