@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -105,8 +105,10 @@ impl Server {
         let lock = lock_data_folder(&config)?;
         let store = Store::open(&config.data_dir.join("chapan.db"), clock.clone()).await?;
         auth::add_local_user(&store).await?;
+        remove_leftovers(&store, &config.data_dir).await?;
         let blobs = Blobs::in_folder(&config.data_dir.join("blobs"))?;
-        let catalog = Catalog::new(config.models_dirs.clone());
+        let people = config.data_dir.join("loras");
+        let catalog = Catalog::new(config.models_dirs.clone()).with_people(people);
         let events = Arc::new(Events::default());
         let (device_name, device, dtype) = open_device(&config.device)?;
         let thread = DeviceThread::start(device_name.clone(), device, dtype)?;
@@ -124,6 +126,9 @@ impl Server {
             blobs: blobs.clone(),
             catalog: catalog.clone(),
             clock: clock.clone(),
+            data_dir: config.data_dir.clone(),
+            features_dirs: config.features_dirs.clone(),
+            slice: config.training_slice,
         };
         let hub = HubOptions {
             endpoint: config.hub_endpoint.clone().unwrap_or_else(|| PUBLIC_HUB.to_owned()),
@@ -189,6 +194,23 @@ fn lock_data_folder(config: &ServerConfig) -> Result<File, StartError> {
         Err(std::fs::TryLockError::WouldBlock) => Err(StartError::InUse(path)),
         Err(std::fs::TryLockError::Error(source)) => Err(unusable(source)),
     }
+}
+
+/// Removes what a process that died left behind: archives that were being unpacked, and folders of trainings that are gone. What
+/// cannot be removed is logged; it harms nobody.
+async fn remove_leftovers(store: &Store, data_dir: &Path) -> Result<(), store::Error> {
+    let known = store.training_ids().await?;
+    let is_known = |name: &str| known.iter().any(|id| id.as_str() == name);
+    let inside = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let name_of = |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
+    let archives = inside(data_dir).filter(|entry| name_of(entry).starts_with(api::ARCHIVE_PREFIX));
+    let trainings = inside(&data_dir.join("trainings")).filter(|entry| !is_known(&name_of(entry)));
+    for entry in archives.chain(trainings) {
+        if let Err(error) = std::fs::remove_dir_all(entry.path()) {
+            tracing::warn!(folder = %entry.path().display(), %error, "a folder that nobody needs stays");
+        }
+    }
+    Ok(())
 }
 
 async fn serve(listener: TcpListener, app: Arc<App>, mut stopping: watch::Receiver<bool>) {

@@ -4,7 +4,8 @@
 //! and starts it again on the same data. In the end: no accepted job lost, none completed twice, equal seeds give equal
 //! pictures whether or not a job was interrupted, and the database is whole.
 //!
-//! Then a training is killed again and again, and its LoRA must be the same to the byte; so is a competition, with all that it
+//! Then a training is killed again and again, on the command line and on the server, and its LoRA must be the same to the byte; so is
+//! a competition, with all that it
 //! keeps.
 //!
 //! `cargo xtask kill --rounds 100 --seed 7`; without a seed one is drawn and printed. `--training 20` says how often a training
@@ -13,6 +14,7 @@
 mod audit;
 mod competition;
 mod load;
+mod server_training;
 mod training;
 
 use std::hash::{BuildHasher, RandomState};
@@ -97,6 +99,9 @@ fn run(options: &Options) -> ExitCode {
         let training::Outcome { ended, fault } = training::kill(options.training, &mut rng);
         say(&format!("training killed {} times on the way to {ended} LoRAs", options.training));
         checks.push(audit::Check { name: "a killed training ends with the same bytes", fault });
+        let training::Outcome { ended, fault } = server_training::kill(options.training, &mut rng);
+        say(&format!("server killed {} times on the way to {ended} LoRAs", options.training));
+        checks.push(audit::Check { name: "a training of a killed server ends with the same bytes", fault });
     }
     if options.competition > 0 {
         let competition::Outcome { ended, fault } = competition::kill(options.competition, &mut rng);

@@ -93,6 +93,14 @@ impl ApiError {
         self
     }
 
+    /// The fact and what to do, in one line.
+    pub fn told(&self) -> String {
+        match &self.body.hint {
+            Some(hint) => format!("{}; {hint}", self.body.message),
+            None => self.body.message.clone(),
+        }
+    }
+
     /// The code.
     pub fn code(&self) -> ErrorCode {
         self.body.code

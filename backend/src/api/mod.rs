@@ -3,6 +3,7 @@
 //! The layers, from the outside: request id and log, panic guard, headers and cross-site guard, body limit, session. This
 //! room knows of no SQL and of no engine.
 
+mod datasets;
 mod docs;
 mod downloads;
 mod error;
@@ -20,9 +21,12 @@ mod models;
 mod reproductions;
 mod request_log;
 mod requests;
+mod run_files;
+mod run_log;
 mod security;
 mod static_files;
 mod steps;
+mod trainings;
 mod uploads;
 mod upscales;
 mod users;
@@ -50,6 +54,7 @@ use crate::hub::Catalog;
 use crate::jobs::{Downloads, Queue};
 use crate::store::Store;
 
+pub use datasets::ARCHIVE_PREFIX;
 pub use error::{ApiError, ApiResult};
 pub use request_log::REQUEST_ID;
 pub use uploads::DECODED_AT_ONCE;
@@ -109,16 +114,21 @@ pub fn router(app: AppState) -> Router {
 
 /// The routes with their descriptions; the test of permissions reads them too.
 fn described_routes() -> OpenApiRouter<AppState> {
-    // The one route that takes more than a few words.
+    // The routes that take more than a few words.
     let uploads = OpenApiRouter::new()
         .routes(routes!(uploads::upload_image))
         .layer(DefaultBodyLimit::max(chapan_api::image::limits::UPLOAD_BYTES));
+    let archives = OpenApiRouter::new()
+        .routes(routes!(datasets::upload_archive))
+        .layer(DefaultBodyLimit::max(chapan_api::dataset::limits::ARCHIVE_BYTES));
     OpenApiRouter::with_openapi(Description::openapi())
         .merge(uploads)
+        .merge(archives)
         .routes(routes!(health::show_health))
         .routes(routes!(users::show_me))
         .routes(routes!(models::list_models))
         .routes(routes!(models::list_loras))
+        .routes(routes!(models::delete_lora))
         .routes(routes!(downloads::list_downloads, downloads::create_download))
         .routes(routes!(downloads::stop_download))
         .routes(routes!(downloads::delete_download))
@@ -147,6 +157,18 @@ fn described_routes() -> OpenApiRouter<AppState> {
         .routes(routes!(reproductions::show_reproduction))
         .routes(routes!(folders::list_folders, folders::create_folder))
         .routes(routes!(folders::rename_folder, folders::delete_folder))
+        .routes(routes!(datasets::create_dataset, datasets::list_datasets))
+        .routes(routes!(datasets::create_example))
+        .routes(routes!(datasets::show_dataset, datasets::update_dataset, datasets::delete_dataset))
+        .routes(routes!(datasets::add_images))
+        .routes(routes!(datasets::remove_image))
+        .routes(routes!(datasets::analyse_dataset))
+        .routes(routes!(trainings::create_training, trainings::list_trainings))
+        .routes(routes!(trainings::preflight_training))
+        .routes(routes!(trainings::show_training, trainings::delete_training))
+        .routes(routes!(trainings::make_wish))
+        .routes(routes!(trainings::follow_training))
+        .routes(routes!(trainings::show_training_file))
         .routes(routes!(lessons::show_progress))
         .routes(routes!(lessons::finish_step))
 }

@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chapan_api::error::ErrorBody;
-use chapan_api::id::ModelId;
+use chapan_api::id::{ModelId, UserId};
 use chapan_api::model::{LoraView, ModelFile, ModelView};
 use serde::Deserialize;
 
@@ -109,14 +109,33 @@ async fn portable(app: &App, id: ModelId) -> ApiResult<PortableModel> {
 #[utoipa::path(get, path = "/api/loras", tag = "model", responses((status = OK, body = Vec<LoraView>)))]
 pub(super) async fn list_loras(
     State(app): State<AppState>,
-    _user: CurrentUser,
+    user: CurrentUser,
 ) -> ApiResult<Json<Vec<LoraView>>> {
-    installed_loras(&app).await.map(Json)
+    installed_loras(&app, &user.id).await.map(Json)
+}
+
+/// Remove a LoRA of one's own. Pictures that were made with it stay.
+#[utoipa::path(
+    delete, path = "/api/loras/{id}", tag = "model", params(("id" = String, Path)),
+    responses((status = NO_CONTENT), (status = NOT_FOUND, body = ErrorBody))
+)]
+pub(super) async fn delete_lora(
+    State(app): State<AppState>,
+    user: CurrentUser,
+    Path(id): Path<ModelId>,
+) -> ApiResult<StatusCode> {
+    let (catalog, wanted) = (app.catalog.clone(), id.clone());
+    let removed = tokio::task::spawn_blocking(move || catalog.remove_lora(&user.id, &wanted)).await;
+    if removed.map_err(ApiError::internal)?.map_err(ApiError::internal)? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(ApiError::not_found("LoRA of yours", id))
+    }
 }
 
 /// Looks into the files, away from the threads that answer requests.
-pub(super) async fn installed_loras(app: &App) -> ApiResult<Vec<LoraView>> {
-    let catalog = app.catalog.clone();
+pub(super) async fn installed_loras(app: &App, user: &UserId) -> ApiResult<Vec<LoraView>> {
+    let catalog = app.catalog.of(user);
     tokio::task::spawn_blocking(move || jobs::installed_loras(&catalog)).await.map_err(ApiError::internal)
 }
 

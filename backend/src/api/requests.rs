@@ -50,8 +50,8 @@ pub(super) async fn complete(
     request.validate().map_err(|faults| ApiError::invalid(blame_tags(faults, listed)))?;
     let model = choose_model(app, request.model.as_ref()).await?;
     let source_pixels = check_sources(app, owner, &request).await?;
-    check_loras(app, &model, &request, listed).await?;
-    let loras = lora_files(app, &request).await?;
+    check_loras(app, owner, &model, &request, listed).await?;
+    let loras = lora_files(app, owner, &request).await?;
     check_widths(&model, &request, &loras, listed)?;
     check_inpainting(&model, &request)?;
     check_keeping(&request)?;
@@ -99,11 +99,15 @@ async fn with_upscaler(
 }
 
 /// The files of the LoRAs that a request names, each with the width of the text that it looks at.
-async fn lora_files(app: &App, request: &CreateGeneration) -> ApiResult<Vec<(LoraCandidate, Option<usize>)>> {
+async fn lora_files(
+    app: &App,
+    owner: &UserId,
+    request: &CreateGeneration,
+) -> ApiResult<Vec<(LoraCandidate, Option<usize>)>> {
     if request.loras.is_empty() {
         return Ok(Vec::new());
     }
-    let catalog = app.catalog.clone();
+    let catalog = app.catalog.of(owner);
     let wanted: Vec<ModelId> = request.loras.iter().map(|lora| lora.model.clone()).collect();
     let looked = tokio::task::spawn_blocking(move || {
         let named = catalog.lora_candidates().into_iter().filter(|file| wanted.contains(&file.id));
@@ -160,6 +164,7 @@ fn blame_tags(mut faults: Vec<FieldError>, listed: usize) -> Vec<FieldError> {
 /// The LoRAs that a request names, the first `listed` of them in its list, the others in its prompt: installed, and for models of this family where the file says so.
 async fn check_loras(
     app: &App,
+    owner: &UserId,
     model: &Checkpoint,
     request: &CreateGeneration,
     listed: usize,
@@ -167,7 +172,7 @@ async fn check_loras(
     if request.loras.is_empty() {
         return Ok(());
     }
-    let installed = models::installed_loras(app).await?;
+    let installed = models::installed_loras(app, owner).await?;
     for (index, wanted) in request.loras.iter().enumerate() {
         let field = lora_field(index, listed);
         let name = brief(wanted.model.as_str());

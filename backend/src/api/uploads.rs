@@ -7,14 +7,14 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
 use chapan_api::error::{ErrorBody, ErrorCode};
-use chapan_api::id::ImageId;
+use chapan_api::id::{ImageId, UserId};
 use chapan_api::image::{ImageKind, ImageView, limits};
 use chapan_api::metadata;
 use chapan_api::upscale::UpscaleRecord;
 use serde::Deserialize;
 
 use super::extract::QueryOf;
-use super::{ApiError, ApiResult, AppState, images};
+use super::{ApiError, ApiResult, App, AppState, images};
 use crate::auth::CurrentUser;
 use crate::files::picture::PictureError;
 use crate::files::png::{Pixels, encode_with_records};
@@ -33,6 +33,9 @@ pub(super) struct UploadQuery {
     /// As a mask: not listed in the gallery.
     #[serde(default)]
     mask: bool,
+    /// As a reference to learn from: not listed in the gallery either.
+    #[serde(default)]
+    reference: bool,
 }
 
 /// Bring a picture in: the body is the file, a PNG, JPEG or WebP of at most 32 MB. It is turned as its EXIF says and
@@ -65,8 +68,11 @@ pub(super) async fn upload_image(
         }
     })?;
     let turn = Arc::clone(&app.decoders).acquire_owned().await.map_err(ApiError::internal)?;
-    let (kind, purpose) =
-        if query.mask { (ImageKind::Mask, Purpose::Mask) } else { (ImageKind::Upload, Purpose::Picture) };
+    let (kind, purpose) = match (query.mask, query.reference) {
+        (true, _) => (ImageKind::Mask, Purpose::Mask),
+        (false, true) => (ImageKind::Reference, Purpose::Picture),
+        (false, false) => (ImageKind::Upload, Purpose::Picture),
+    };
     let taken = tokio::task::spawn_blocking(move || {
         let _turn = turn;
         take(&bytes, purpose)
@@ -75,10 +81,19 @@ pub(super) async fn upload_image(
         let refused = damaged("the file cannot be read");
         refused.because(panic)
     })??;
+    let image = keep(&app, &user.id, kind, taken).await?;
+    app.store.add_image(&image).await?;
+    let row = app.store.image(&user.id, &image.id).await?;
+    let row = row.ok_or_else(|| ApiError::internal("a picture that was just stored is gone"))?;
+    Ok((StatusCode::CREATED, Json(images::view(row))))
+}
+
+/// Keeps a picture's file, and makes its row.
+pub(super) async fn keep(app: &App, owner: &UserId, kind: ImageKind, taken: Taken) -> ApiResult<NewImage> {
     let size_bytes = taken.png.len() as u64;
-    let image = NewImage {
+    Ok(NewImage {
         id: ImageId::new(ids::new_id(&*app.clock)),
-        owner: user.id.clone(),
+        owner: owner.clone(),
         kind,
         subject: None,
         sha256: app.blobs.put(taken.png.into()).await?,
@@ -90,15 +105,11 @@ pub(super) async fn upload_image(
         imported: taken.imported,
         caption: None,
         duration_ms: 0,
-    };
-    app.store.add_image(&image).await?;
-    let row = app.store.image(&user.id, &image.id).await?;
-    let row = row.ok_or_else(|| ApiError::internal("a picture that was just stored is gone"))?;
-    Ok((StatusCode::CREATED, Json(images::view(row))))
+    })
 }
 
 /// A picture that was taken: our own PNG of it, and what its file said.
-struct Taken {
+pub(super) struct Taken {
     png: Vec<u8>,
     width: u32,
     height: u32,
@@ -107,7 +118,8 @@ struct Taken {
     imported: Option<metadata::Imported>,
 }
 
-fn take(bytes: &[u8], purpose: Purpose) -> ApiResult<Taken> {
+/// Decodes the bytes of a file, and writes the picture anew.
+pub(super) fn take(bytes: &[u8], purpose: Purpose) -> ApiResult<Taken> {
     let Upload { width, height, rgb, alpha, texts } =
         read_upload(bytes, purpose).map_err(|error| refused(&error))?;
     let (record, enlargement) = records_in(&texts);
@@ -133,7 +145,7 @@ fn refused(error: &UploadError) -> ApiError {
     ApiError::new(code, fact, hint)
 }
 
-fn damaged(fact: &str) -> ApiError {
+pub(super) fn damaged(fact: &str) -> ApiError {
     ApiError::new(ErrorCode::UnreadableImage, fact, "open it in an image editor and save it again")
 }
 

@@ -10,4 +10,4 @@ mod server;
 pub use environment::Environment;
 pub use folders::{assets_folders, default_data_dir};
 pub use secret::Secret;
-pub use server::{ConfigError, DEFAULT_PORT, ServerConfig, ServerFlags};
+pub use server::{ConfigError, DEFAULT_PORT, ServerConfig, ServerFlags, TRAINING_SLICE};

@@ -2,11 +2,15 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::{Environment, Secret, assets_folders, default_data_dir};
 
 /// The port when none is named.
 pub const DEFAULT_PORT: u16 = 8080;
+
+/// Long enough that loading and resuming cost little beside it, short enough to wait for.
+pub const TRAINING_SLICE: Duration = Duration::from_secs(20);
 
 /// What the command line said; what is absent comes from the environment, then from the defaults.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +40,12 @@ pub struct ServerConfig {
     pub static_dir: Option<PathBuf>,
     /// Folders whose folders are models, first come first served.
     pub models_dirs: Vec<PathBuf>,
+    /// Folders with the features that analyses look for.
+    pub features_dirs: Vec<PathBuf>,
+    /// Folders with the references that ship.
+    pub references_dirs: Vec<PathBuf>,
+    /// How long a training works while others wait for its device.
+    pub training_slice: Duration,
     /// Device: `auto`, `cpu`, `cuda:N`, `metal`.
     pub device: String,
     /// Memory that a job may plan with, in bytes; absent means what the machine has.
@@ -101,6 +111,9 @@ impl ServerConfig {
             data_dir,
             static_dir,
             models_dirs,
+            features_dirs: assets_folders("assets/features"),
+            references_dirs: assets_folders("assets/references"),
+            training_slice: TRAINING_SLICE,
             device: device.unwrap_or_else(|| "auto".to_owned()),
             memory_limit_bytes: megabytes.map(|mb| mb.saturating_mul(1 << 20)),
             hub_endpoint: environment.get("HF_ENDPOINT").map(str::to_owned),

@@ -244,6 +244,12 @@ pub fn decode_picture(bytes: &[u8]) -> Result<DecodedPicture, PictureError> {
         .ok_or_else(|| broken(format!("its pixels are of the kind {colour:?}")))
 }
 
+/// The size that a file states, without decoding it; `None` if it states none.
+pub fn stated_size(bytes: &[u8]) -> Option<(u32, u32)> {
+    let (decoder, _) = open(PictureFormat::of(bytes)?, bytes).ok()?;
+    Some(decoder.dimensions())
+}
+
 /// Opens a decoder that has read the header and nothing more, and says whether the file moves.
 fn open(format: PictureFormat, bytes: &[u8]) -> ImageResult<(Box<dyn ImageDecoder + '_>, bool)> {
     let file = Cursor::new(bytes);

@@ -1,8 +1,8 @@
 //! All models of this machine, nearest folder first.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use chapan_api::id::ModelId;
+use chapan_api::id::{ModelId, UserId};
 
 use super::{Checkpoint, LoraCandidate, UpscalerFile, loras};
 
@@ -10,12 +10,16 @@ use super::{Checkpoint, LoraCandidate, UpscalerFile, loras};
 #[derive(Clone, Debug)]
 pub struct Catalog {
     folders: Vec<PathBuf>,
+    /// A folder with a folder of LoRAs for each person.
+    people: Option<PathBuf>,
+    /// Whose LoRAs are seen besides those that are installed for all.
+    person: Option<UserId>,
 }
 
 impl Catalog {
     /// A catalog of the models in these folders. Where two have the same name, the earlier folder's counts.
     pub fn new(folders: Vec<PathBuf>) -> Self {
-        Self { folders }
+        Self { folders, people: None, person: None }
     }
 
     /// The installed text-to-image models, by folder and then by name. A broken one is left out and logged.
@@ -36,9 +40,62 @@ impl Catalog {
         models
     }
 
-    /// The files that may be LoRAs.
+    /// The same with a folder where people's own LoRAs are kept.
+    #[must_use]
+    pub fn with_people(self, folder: PathBuf) -> Self {
+        Self { people: Some(folder), ..self }
+    }
+
+    /// The catalog as this person sees it: with their own LoRAs.
+    #[must_use]
+    pub fn of(&self, person: &UserId) -> Self {
+        Self { person: Some(person.clone()), ..self.clone() }
+    }
+
+    /// The files that may be LoRAs: those that are installed, then the person's own.
     pub fn lora_candidates(&self) -> Vec<LoraCandidate> {
-        loras::candidates(&self.folders)
+        let mut found = loras::candidates(&self.folders);
+        if let (Some(people), Some(person)) = (&self.people, &self.person) {
+            loras::add_own(&mut found, &people.join(person.as_str()));
+        }
+        found
+    }
+
+    /// The LoRAs of all people, for work that is nobody's own.
+    pub fn everybodys_loras(&self) -> Vec<LoraCandidate> {
+        let people = self.people.iter().flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten());
+        let mut found = Vec::new();
+        for folder in people.flatten() {
+            let mut own = Vec::new();
+            loras::add_own(&mut own, &folder.path());
+            found.append(&mut own);
+        }
+        found
+    }
+
+    /// Keeps a LoRA for a person, under a name made of `title` that no other LoRA of theirs has. The same file again gets the
+    /// same name.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn keep_lora(&self, person: &UserId, title: &str, file: &Path) -> std::io::Result<ModelId> {
+        let nowhere = || std::io::Error::other("there is no folder for people's LoRAs");
+        let folder = self.people.as_ref().ok_or_else(nowhere)?.join(person.as_str());
+        let installed: Vec<ModelId> =
+            loras::candidates(&self.folders).into_iter().map(|file| file.id).collect();
+        loras::keep(&folder, title, file, |id| installed.contains(id))
+    }
+
+    /// Removes a LoRA of a person's own. Says whether there was one.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn remove_lora(&self, person: &UserId, id: &ModelId) -> std::io::Result<bool> {
+        let mine = self.of(person).lora_candidates().into_iter().find(|file| file.own && file.id == *id);
+        match mine {
+            Some(file) => std::fs::remove_file(&file.path).map(|()| true),
+            None => Ok(false),
+        }
     }
 
     /// The installed upscalers.
@@ -52,7 +109,7 @@ impl Catalog {
     }
 
     /// The folder of this name, nearest first. The name is compared with those that exist, never made part of a path.
-    pub(super) fn folder(&self, id: &ModelId) -> Option<PathBuf> {
+    pub fn folder(&self, id: &ModelId) -> Option<PathBuf> {
         let inside = |folder: &PathBuf| std::fs::read_dir(folder).into_iter().flatten().flatten();
         let mut entries = self.folders.iter().flat_map(inside);
         entries

@@ -4,24 +4,26 @@
 //! end. Every write is conditional on the lease: when it is lost, the attempt stops and leaves no trace.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use chapan_api::error::{ErrorBody, ErrorCode};
 use chapan_api::id::ImageId;
-use chapan_api::job::{JobChange, JobProgress};
-use chapan_engine::pipelines::Flow;
+use chapan_api::job::JobChange;
 use tokio::sync::{mpsc, watch};
 
 use super::device::Crash;
 use super::error::JobError;
-use super::task::{Made, Task};
+use super::signals::{Report, Reporter, Signals};
+use super::task::{Done, Made, Task};
 use super::worker::Worker;
 use crate::ids;
-use crate::store::{self, Claimed, JobRow, Lease, NewImage, Place};
+use crate::store::{self, Claimed, JobRow, Lease, NewImage, Place, Wanted};
 
 /// How often the lease is renewed while nothing is reported.
 const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// How often a long job is asked whether others wait for its device.
+const LOOK_FOR_OTHERS: Duration = Duration::from_millis(500);
 
 /// How often a write that must not be lost is tried again when the database is busy.
 const WRITE_TRIES: u32 = 5;
@@ -30,7 +32,7 @@ pub(super) struct Attempt<'a> {
     worker: &'a Worker,
     job: JobRow,
     lease: Lease,
-    stop: Arc<AtomicBool>,
+    signals: Arc<Signals>,
     cancelled_by_owner: bool,
     lease_lost: bool,
 }
@@ -38,9 +40,9 @@ pub(super) struct Attempt<'a> {
 impl<'a> Attempt<'a> {
     pub(super) fn new(worker: &'a Worker, claimed: Claimed) -> Self {
         let Claimed { job, lease } = claimed;
-        let stop = worker.queue.begin(&job.id);
+        let signals = worker.queue.begin(&job.id);
         let cancelled_by_owner = job.cancel_requested;
-        Self { worker, job, lease, stop, cancelled_by_owner, lease_lost: false }
+        Self { worker, job, lease, signals, cancelled_by_owner, lease_lost: false }
     }
 
     /// Runs the job to its end, whatever that is.
@@ -56,7 +58,7 @@ impl<'a> Attempt<'a> {
         let done = self.work(shutdown).await;
         let duration_ms = began.elapsed().as_millis() as u64;
         let ended = match done {
-            Ok(made) => self.succeed(made, duration_ms).await,
+            Ok(done) => self.succeed(done, duration_ms).await,
             Err(JobError::Cancelled) => self.stopped().await,
             Err(JobError::Fail { body, cause }) => {
                 tracing::warn!(job = %id, error = body.message, cause, "failed");
@@ -64,7 +66,8 @@ impl<'a> Attempt<'a> {
                 written.map(|()| Some(JobChange::Failed { error: *body, at_ms: self.now_ms() }))
             }
         };
-        queue.end(&id);
+        let goes_on = matches!(ended, Ok(Some(JobChange::Requeued { .. } | JobChange::Paused)));
+        queue.end(&id, goes_on);
         match ended {
             Ok(Some(change)) => queue.events.publish(&id, change),
             Ok(None) => {}
@@ -79,31 +82,37 @@ impl<'a> Attempt<'a> {
     }
 
     /// Has the device do the work, and meanwhile listens.
-    async fn work(&mut self, shutdown: &mut watch::Receiver<bool>) -> Result<Vec<Made>, JobError> {
+    async fn work(&mut self, shutdown: &mut watch::Receiver<bool>) -> Result<Done, JobError> {
         let task = Task::prepare(self.worker, &self.job).await?;
-        let (reports, mut inbox) = mpsc::unbounded_channel();
-        let stop = self.stop.clone();
+        let is_long = task.is_long();
+        let (reporter, mut inbox) = Reporter::new(self.signals.clone());
         let device = self.worker.device.clone();
         let queue = self.worker.queue.clone();
         let work = self.worker.thread.run(move |bench| {
-            let report = |progress: JobProgress| {
-                // The listener may be gone when the server stops; the flag says so as well.
-                let _unheard = reports.send(progress);
-                if stop.load(Ordering::Relaxed) { Flow::Cancel } else { Flow::Continue }
-            };
-            let done = task.run(bench, &report);
+            let done = task.run(bench, &reporter);
             queue.set_loaded(&device, bench.loaded.as_ref().map(|held| held.id.clone()));
             done
         });
         tokio::pin!(work);
         let mut heartbeat = tokio::time::interval(HEARTBEAT);
         heartbeat.tick().await;
+        let began = Instant::now();
+        let mut others = tokio::time::interval(LOOK_FOR_OTHERS);
         loop {
             tokio::select! {
                 biased;
-                Some(progress) = inbox.recv() => self.pass_on(progress, &mut inbox).await,
-                done = &mut work => return done.unwrap_or_else(|crash| Err(self.crashed(&crash))),
-                _ = shutdown.changed() => self.stop.store(true, Ordering::Relaxed),
+                Some(report) = inbox.recv() => self.pass_on(report, &mut inbox).await,
+                done = &mut work => {
+                    // What was told last is not lost.
+                    if let Ok(report) = inbox.try_recv() {
+                        self.pass_on(report, &mut inbox).await;
+                    }
+                    return done.unwrap_or_else(|crash| Err(self.crashed(&crash)));
+                }
+                _ = shutdown.changed() => self.signals.stop(),
+                _ = others.tick(), if is_long && began.elapsed() >= self.worker.slice => {
+                    self.look_for_others().await;
+                }
                 _ = heartbeat.tick() => {
                     let kept =
                         self.worker.queue.store.renew_lease(&self.lease, self.worker.lease_end()).await;
@@ -114,12 +123,21 @@ impl<'a> Attempt<'a> {
     }
 
     /// Publishes all that was reported, and notes the last of it.
-    async fn pass_on(&mut self, first: JobProgress, inbox: &mut mpsc::UnboundedReceiver<JobProgress>) {
+    async fn pass_on(&mut self, first: Report, inbox: &mut mpsc::UnboundedReceiver<Report>) {
         let mut next = Some(first);
         let mut place = None;
-        while let Some(progress) = next {
-            place = Some(Place { phase: progress.phase, step: progress.step });
-            self.worker.queue.events.publish(&self.job.id, JobChange::Progressed { progress });
+        while let Some(report) = next {
+            match report {
+                Report::Progress(progress) => {
+                    place = Some(Place { phase: progress.phase, step: progress.step });
+                    self.worker.queue.events.publish(&self.job.id, JobChange::Progressed { progress });
+                }
+                Report::Kept => {
+                    let forgiven = self.worker.queue.store.forgive_losses(&self.lease).await;
+                    self.heed(forgiven.map(|()| Wanted::default()));
+                }
+                Report::StepTook(step_ms) => self.note_step_time(step_ms).await,
+            }
             next = inbox.try_recv().ok();
         }
         if let Some(place) = place {
@@ -130,17 +148,35 @@ impl<'a> Attempt<'a> {
     }
 
     /// What the row said when the lease was renewed.
-    fn heed(&mut self, kept: store::Result<bool>) {
+    fn heed(&mut self, kept: store::Result<Wanted>) {
         match kept {
-            Ok(false) => return,
-            Ok(true) => self.cancelled_by_owner = true,
+            Ok(Wanted { cancel: true, .. }) => self.cancelled_by_owner = true,
+            Ok(Wanted { rest: true, .. }) => {}
+            Ok(Wanted { cancel: false, rest: false }) => return,
             Err(store::Error::LeaseLost { .. }) => self.lease_lost = true,
             Err(error) => {
                 tracing::warn!(job = %self.job.id, %error, "progress was not noted");
                 return;
             }
         }
-        self.stop.store(true, Ordering::Relaxed);
+        self.signals.stop();
+    }
+
+    /// Asks the job to give its device back when others wait for it.
+    async fn look_for_others(&self) {
+        match self.worker.queue.store.somebody_waits().await {
+            Ok(true) => self.signals.give_back(),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(job = %self.job.id, %error, "nobody knows whether others wait"),
+        }
+    }
+
+    /// Only a help for estimates: a fault is logged.
+    async fn note_step_time(&self, step_ms: f64) {
+        let Some(id) = self.job.subject.training() else { return };
+        if let Err(error) = self.worker.queue.store.note_step_ms(id, step_ms).await {
+            tracing::warn!(job = %self.job.id, %error, "the time of a step was not noted");
+        }
     }
 
     fn crashed(&self, crash: &Crash) -> JobError {
@@ -148,8 +184,22 @@ impl<'a> Attempt<'a> {
         JobError::internal("the engine stopped in the middle of this picture", &crash)
     }
 
+    async fn succeed(&self, done: Done, duration_ms: u64) -> store::Result<Option<JobChange>> {
+        let store = &self.worker.queue.store;
+        match done {
+            Done::Pictures(made) => return self.keep_pictures(made, duration_ms).await,
+            Done::Analysis(seen) => {
+                store.succeed_analysis(&self.lease, &seen.dataset, &seen.pictures, &seen.together).await?;
+            }
+            Done::Training(learnt) => {
+                store.succeed_training(&self.lease, &learnt.id, &learnt.lora).await?;
+            }
+        }
+        Ok(Some(JobChange::Finished { images: Vec::new(), at_ms: self.now_ms() }))
+    }
+
     /// Pictures first, then their rows together with the end of the job: a row never names a file that is not there.
-    async fn succeed(&self, made: Vec<Made>, duration_ms: u64) -> store::Result<Option<JobChange>> {
+    async fn keep_pictures(&self, made: Vec<Made>, duration_ms: u64) -> store::Result<Option<JobChange>> {
         let each_ms = duration_ms / made.len().max(1) as u64;
         let mut images = Vec::with_capacity(made.len());
         let mut steps = None;
@@ -208,15 +258,16 @@ impl<'a> Attempt<'a> {
         let store = &self.worker.queue.store;
         // The flag may have been raised before the row was read: ask it.
         if !self.cancelled_by_owner {
-            self.cancelled_by_owner = store.renew_lease(&self.lease, self.worker.lease_end()).await?;
+            self.cancelled_by_owner = store.renew_lease(&self.lease, self.worker.lease_end()).await?.cancel;
         }
         if self.cancelled_by_owner {
             store.finish_cancelled(&self.lease).await?;
             return Ok(Some(JobChange::Cancelled { at_ms: self.now_ms() }));
         }
-        store.release(&self.lease).await?;
-        tracing::info!(job = %self.job.id, "given back to the queue");
-        Ok(Some(JobChange::Requeued { position: 0 }))
+        let rests = store.release(&self.lease, self.signals.gives_back()).await?;
+        tracing::info!(job = %self.job.id, rests, "given back to the queue");
+        self.worker.queue.bell.notify_one();
+        Ok(Some(if rests { JobChange::Paused } else { JobChange::Requeued { position: 0 } }))
     }
 
     fn now_ms(&self) -> i64 {

@@ -16,6 +16,9 @@ use chapan_engine::pipelines::StableDiffusionXl;
 use chapan_engine::{DType, Device};
 use tokio::sync::oneshot;
 
+use super::analysing::Looking;
+use super::training::KeptExamples;
+
 /// A device that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError {
@@ -76,6 +79,10 @@ pub struct Bench {
     pub loaded: Option<Loaded>,
     /// The upscaler in memory, with the SHA-256 of its weights; small beside a model.
     pub upscaler: Option<(String, Upscaler)>,
+    /// The CLIP in memory; small beside a model.
+    pub looking: Option<Looking>,
+    /// Pictures of the last training that stopped, encoded.
+    pub examples: Option<KeptExamples>,
 }
 
 /// A model in memory.
@@ -109,7 +116,8 @@ impl DeviceThread {
     pub fn start(name: String, device: Device, dtype: DType) -> Result<Self, DeviceError> {
         let (work, inbox) = channel::<Work>();
         std::thread::Builder::new().name(format!("engine {name}")).spawn(move || {
-            let mut bench = Bench { name, device, dtype, loaded: None, upscaler: None };
+            let mut bench =
+                Bench { name, device, dtype, loaded: None, upscaler: None, looking: None, examples: None };
             for work in inbox {
                 work(&mut bench);
             }
@@ -128,6 +136,8 @@ impl DeviceThread {
             let done = catch_unwind(AssertUnwindSafe(|| work(bench))).map_err(|panic| {
                 bench.loaded = None;
                 bench.upscaler = None;
+                bench.looking = None;
+                bench.examples = None;
                 Crash(panic_text(&*panic))
             });
             // Nobody waits any more when the server stops; then the result is of no use.

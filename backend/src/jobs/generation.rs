@@ -208,7 +208,8 @@ impl Drawn {
 }
 
 /// The checkpoint's model, from memory if it is there and still the same on disk.
-fn loaded<'a>(bench: &'a mut Bench, checkpoint: &Checkpoint) -> Result<&'a mut Loaded, JobError> {
+/// The model in memory, or read anew.
+pub(super) fn loaded<'a>(bench: &'a mut Bench, checkpoint: &Checkpoint) -> Result<&'a mut Loaded, JobError> {
     let unreadable = |error: crate::hub::Error| JobError::internal("the model cannot be read", &error);
     let sha256 = checkpoint.weights().and_then(|weights| weights.sha256()).map_err(unreadable)?;
     let at_hand = bench.loaded.take().filter(|held| held.id == checkpoint.id && held.sha256 == sha256);

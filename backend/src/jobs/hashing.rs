@@ -71,6 +71,7 @@ fn weight_files(catalog: &Catalog) -> Vec<WeightFiles> {
     let is_lora = |id| loras.iter().any(|lora| lora.id == id);
     let loras = catalog.lora_candidates().into_iter().filter(|file| is_lora(file.id.clone()));
     let upscalers = catalog.upscalers().into_iter().map(|file| file.weights());
-    let small = loras.map(|file| file.weights()).chain(upscalers);
+    let own = catalog.everybodys_loras().into_iter().map(|file| file.weights());
+    let small = loras.map(|file| file.weights()).chain(own).chain(upscalers);
     small.chain(catalog.models().into_iter().filter_map(|model| model.weights().ok())).collect()
 }

@@ -78,6 +78,7 @@ fn unknown(candidate: &LoraCandidate) -> LoraView {
         license: None,
         size_bytes: candidate.size_bytes,
         sha256: None,
+        own: candidate.own,
     }
 }
 

@@ -158,6 +158,7 @@ mod tests {
         assert!(bare > 14 << 30, "16-bit files are 32-bit weights: {bare}");
         assert_eq!(bare, picture_memory(&model));
         let lora = LoraCandidate {
+            own: false,
             id: "l".to_owned().into(),
             path: "l".into(),
             size_bytes: 200 << 20,

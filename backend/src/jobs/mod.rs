@@ -4,6 +4,7 @@
 //! device's own thread do it, passes on what the engine reports, and ends the job with a write that only the holder of
 //! the lease can make. What this room does not know: HTTP, and who may do what.
 
+mod analysing;
 mod attempt;
 pub mod comparison;
 pub mod competition;
@@ -21,6 +22,7 @@ mod memory;
 mod meter;
 mod preview;
 mod queue;
+mod signals;
 mod sources;
 mod steps;
 mod task;
@@ -28,6 +30,7 @@ pub mod training;
 mod upscale;
 mod worker;
 
+pub use analysing::USUAL_CLIP;
 pub use device::{Bench, Crash, DeviceError, DeviceThread, Loaded, open_device};
 pub use downloads::Downloads;
 pub use error::JobError;

@@ -1,7 +1,6 @@
 //! The queue as the rest of the server sees it: enqueue, look, cancel.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chapan_api::id::{JobId, ModelId, UserId};
@@ -9,9 +8,10 @@ use chapan_api::job::{JobChange, JobStatus, JobView};
 use chapan_api::steps::{StepView, StepsView};
 use tokio::sync::Notify;
 
+use super::signals::Signals;
 use super::steps::StepsRoom;
 use crate::events::Events;
-use crate::store::{self, Cancelled, JobRow, NewJob, Store};
+use crate::store::{self, Cancelled, JobRow, NewJob, Store, Wished};
 
 /// The way to the workers. Every change is committed first and told to listeners after.
 #[derive(Debug)]
@@ -20,8 +20,8 @@ pub struct Queue {
     pub(super) events: Arc<Events>,
     /// Rung once for each job that becomes free to claim.
     pub(super) bell: Notify,
-    /// Stop flags of the jobs that this process runs.
-    running: Mutex<HashMap<JobId, Arc<AtomicBool>>>,
+    /// What is wanted of the jobs that this process runs, and wishes that wait for jobs to go on.
+    signals: Mutex<HashMap<JobId, Arc<Signals>>>,
     /// What each device of this process holds in memory.
     loaded: Mutex<HashMap<String, ModelId>>,
     /// What steps looked like.
@@ -42,7 +42,7 @@ impl Queue {
             store,
             events,
             bell: Notify::new(),
-            running: Mutex::default(),
+            signals: Mutex::default(),
             loaded: Mutex::default(),
             steps: StepsRoom::default(),
         };
@@ -115,17 +115,74 @@ impl Queue {
             Cancelled::Now(job) => {
                 let at_ms = job.finished_at_ms.unwrap_or_default();
                 self.events.publish(id, JobChange::Cancelled { at_ms });
+                self.signals().remove(id);
                 self.announce_positions().await;
                 Ok(Some(job.view(None, Vec::new())))
             }
             Cancelled::Requested(job) => {
-                if let Some(stop) = self.running().get(id) {
-                    stop.store(true, Ordering::Relaxed);
+                if let Some(signals) = self.signals().get(id) {
+                    signals.stop();
                 }
                 self.newest(&job).await.map(Some)
             }
             Cancelled::TooLate(job) => self.newest(&job).await.map(Some),
         }
+    }
+
+    /// Lets a job rest: a waiting one at once, a running one at its next step. `None`: this owner has no such job;
+    /// `Some(false)`: it has ended.
+    pub async fn pause(&self, owner: &UserId, id: &JobId) -> store::Result<Option<bool>> {
+        let Some(wished) = self.store.set_paused(owner, id, true).await? else { return Ok(None) };
+        let Wished::Done(job) = wished else { return Ok(Some(false)) };
+        if job.status == JobStatus::Queued {
+            self.events.publish(id, JobChange::Paused);
+            self.announce_positions().await;
+        } else if let Some(signals) = self.signals().get(id) {
+            signals.stop();
+        }
+        Ok(Some(true))
+    }
+
+    /// Lets a job go on that rests, or that failed. `None`: this owner has no such job; `Some(false)`: it has ended otherwise.
+    pub async fn resume(&self, owner: &UserId, id: &JobId) -> store::Result<Option<bool>> {
+        let Some(mut wished) = self.store.set_paused(owner, id, false).await? else { return Ok(None) };
+        if matches!(&wished, Wished::TooLate(job) if job.status == JobStatus::Failed) {
+            let Some(again) = self.store.requeue_failed(owner, id).await? else { return Ok(None) };
+            wished = again;
+            if let Wished::Done(job) = &wished {
+                self.events.open(job.view(None, Vec::new()));
+            }
+        }
+        let Wished::Done(job) = wished else { return Ok(Some(false)) };
+        if job.status == JobStatus::Queued {
+            self.events.publish(id, JobChange::Requeued { position: 0 });
+            self.announce_positions().await;
+            self.bell.notify_one();
+        }
+        Ok(Some(true))
+    }
+
+    /// A job was ended together with what it was for: its readers hear of it.
+    pub async fn ended_elsewhere(&self, owner: &UserId, id: &JobId) -> store::Result<()> {
+        if let Some(job) = self.store.job(owner, id).await?
+            && job.status == JobStatus::Cancelled
+        {
+            let at_ms = job.finished_at_ms.unwrap_or_default();
+            self.events.publish(id, JobChange::Cancelled { at_ms });
+            self.signals().remove(id);
+            self.announce_positions().await;
+        }
+        Ok(())
+    }
+
+    /// Asks a training for samples, as soon as it works.
+    pub fn wish_for_samples(&self, id: &JobId) {
+        self.signals().entry(id.clone()).or_default().wish_for_samples();
+    }
+
+    /// Asks a training for a checkpoint, as soon as it works.
+    pub fn wish_for_checkpoint(&self, id: &JobId) {
+        self.signals().entry(id.clone()).or_default().wish_for_checkpoint();
     }
 
     /// What the steps of a job looked like: the view with an empty list, and the list. `None`: they are not kept.
@@ -149,15 +206,19 @@ impl Queue {
         self.loaded().get(device).cloned()
     }
 
-    /// Notes that this process runs a job; the flag is raised when it should stop.
-    pub(super) fn begin(&self, id: &JobId) -> Arc<AtomicBool> {
-        let stop = Arc::new(AtomicBool::new(false));
-        self.running().insert(id.clone(), stop.clone());
-        stop
+    /// Notes that this process runs a job, and gives what is wanted of it.
+    pub(super) fn begin(&self, id: &JobId) -> Arc<Signals> {
+        let signals = self.signals().entry(id.clone()).or_default().clone();
+        signals.begin();
+        signals
     }
 
-    pub(super) fn end(&self, id: &JobId) {
-        self.running().remove(id);
+    /// The attempt has ended; wishes stay if the job will go on.
+    pub(super) fn end(&self, id: &JobId, goes_on: bool) {
+        let mut all = self.signals();
+        if !all.get(id).is_some_and(|signals| goes_on && signals.has_wish()) {
+            all.remove(id);
+        }
     }
 
     /// Takes back the jobs of workers that have fallen silent. To be called now and then.
@@ -188,8 +249,8 @@ impl Queue {
         }
     }
 
-    fn running(&self) -> MutexGuard<'_, HashMap<JobId, Arc<AtomicBool>>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    fn signals(&self) -> MutexGuard<'_, HashMap<JobId, Arc<Signals>>> {
+        self.signals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn loaded(&self) -> MutexGuard<'_, HashMap<String, ModelId>> {

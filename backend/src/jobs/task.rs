@@ -7,18 +7,19 @@ use chapan_api::generation::CreateGeneration;
 use chapan_api::grid::GridCell;
 use chapan_api::id::{ModelId, UserId};
 use chapan_api::image::{ImageKind, ImageRecord};
-use chapan_api::job::JobProgress;
 use chapan_api::upscale::UpscaleRecord;
-use chapan_engine::pipelines::Flow;
 
+use super::analysing::{Analysing, SeenDataset};
 use super::device::Bench;
 use super::enlarging::Enlarging;
 use super::error::JobError;
 use super::generation::{Drawing, Materials};
 use super::grid::GridDrawing;
 use super::loras::{self, with_tagged_loras};
+use super::signals::Reporter;
 use super::sources::{Source, Sources};
 use super::steps::KeptSteps;
+use super::training::{Learning, Learnt};
 use super::worker::Worker;
 use crate::hub::{Checkpoint, UpscalerFile};
 use crate::store::{JobRow, Subject};
@@ -44,12 +45,25 @@ pub(super) struct Made {
     pub steps: Option<KeptSteps>,
 }
 
+/// What came of a job.
+#[derive(Debug)]
+pub(super) enum Done {
+    /// Pictures.
+    Pictures(Vec<Made>),
+    /// What the pictures of a dataset show.
+    Analysis(Box<SeenDataset>),
+    /// A LoRA.
+    Training(Learnt),
+}
+
 /// A job with all it needs.
 #[derive(Debug)]
 pub(super) enum Task {
     Generation(Box<Drawing>),
     Grid(Box<GridDrawing>),
     Upscale(Box<Enlarging>),
+    Analysis(Box<Analysing>),
+    Training(Box<Learning>),
 }
 
 impl Task {
@@ -87,17 +101,32 @@ impl Task {
                 let kind = if reproduces.is_some() { ImageKind::Again } else { ImageKind::Upscale };
                 Ok(Self::Upscale(Box::new(Enlarging { parameters, source, upscaler, kind })))
             }
-            Subject::Analysis { .. } | Subject::Training(_) | Subject::Competition(_) => Err(gone()),
+            Subject::Analysis { dataset, .. } => {
+                Ok(Self::Analysis(Box::new(Analysing::prepare(worker, job, dataset).await?)))
+            }
+            Subject::Training(id) => {
+                let checkpoint = checkpoint(worker, &job.model).await?;
+                Ok(Self::Training(Box::new(Learning::prepare(worker, job, id, checkpoint).await?)))
+            }
+            Subject::Competition(_) => Err(gone()),
         }
     }
 
     /// Does the work, on the device's thread.
-    pub fn run(self, bench: &mut Bench, report: &dyn Fn(JobProgress) -> Flow) -> Result<Vec<Made>, JobError> {
-        match self {
-            Self::Generation(drawing) => drawing.run(bench, report),
-            Self::Grid(drawing) => drawing.run(bench, report),
-            Self::Upscale(enlarging) => enlarging.run(bench, report),
-        }
+    pub fn run(self, bench: &mut Bench, reporter: &Reporter) -> Result<Done, JobError> {
+        let report = |progress| reporter.progress(progress);
+        Ok(match self {
+            Self::Generation(drawing) => Done::Pictures(drawing.run(bench, &report)?),
+            Self::Grid(drawing) => Done::Pictures(drawing.run(bench, &report)?),
+            Self::Upscale(enlarging) => Done::Pictures(enlarging.run(bench, &report)?),
+            Self::Analysis(analysing) => Done::Analysis(Box::new(analysing.run(bench, reporter)?)),
+            Self::Training(learning) => Done::Training(learning.run(bench, reporter)?),
+        })
+    }
+
+    /// Whether it can give its device back now and then, and go on later.
+    pub fn is_long(&self) -> bool {
+        matches!(self, Self::Training(_))
     }
 }
 
@@ -123,7 +152,8 @@ async fn materials(
         Some(id) => Some(upscaler(worker, id).await?),
         None => None,
     };
-    Ok(Materials { sources, loras: loras::find(&worker.catalog, forms.iter())?, upscaler })
+    let catalog = worker.catalog.of(owner);
+    Ok(Materials { sources, loras: loras::find(&catalog, forms.iter())?, upscaler })
 }
 
 /// The models of several requests; those that name none mean the job's own.

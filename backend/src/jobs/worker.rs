@@ -1,5 +1,6 @@
 //! A worker: one device, and the loop that gives it jobs.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,12 @@ pub struct Worker {
     pub catalog: Catalog,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Where long work keeps its folders.
+    pub data_dir: PathBuf,
+    /// Where sets of features lie.
+    pub features_dirs: Vec<PathBuf>,
+    /// How long a training works while others wait.
+    pub slice: Duration,
 }
 
 impl Worker {

@@ -2,13 +2,17 @@
 
 use chapan_api::generation::CreateGeneration;
 use chapan_api::grid::CreateGrid;
-use chapan_api::id::{GenerationId, GridId, ImageId, JobId, ModelId, UpscaleId, UserId};
+use chapan_api::id::{
+    DatasetId, GenerationId, GridId, ImageId, JobId, ModelId, TrainingId, UpscaleId, UserId,
+};
 use chapan_api::job::{JobStatus, JobView};
+use chapan_api::training::{CreateTraining, Preflight};
 use chapan_api::upscale::CreateUpscale;
 use sqlx::sqlite::SqliteConnection;
 
+use super::held::hold;
 use super::jobs::{JobRow, Subject, returning_job, to_json, to_word};
-use super::{Error, Result, Store};
+use super::{Error, HeldPicture, Recipe, Result, Store};
 
 /// Work to be queued.
 #[derive(Clone, Debug)]
@@ -57,6 +61,26 @@ pub enum NewRequest {
         /// Its parameters.
         parameters: Box<CreateGrid>,
     },
+    /// A look at the pictures of a dataset.
+    Analysis {
+        /// The dataset.
+        dataset: DatasetId,
+        /// What tells this look from others.
+        unique: String,
+    },
+    /// A LoRA.
+    Training {
+        /// The training.
+        id: TrainingId,
+        /// Its parameters.
+        parameters: Box<CreateTraining>,
+        /// What else decides the result.
+        recipe: Recipe,
+        /// What was found before it was accepted.
+        preflight: Box<Preflight>,
+        /// Its pictures.
+        pictures: Vec<HeldPicture>,
+    },
 }
 
 impl NewRequest {
@@ -66,6 +90,8 @@ impl NewRequest {
             Self::Generation { id, .. } => Subject::Generation(id.clone()),
             Self::Upscale { id, .. } => Subject::Upscale(id.clone()),
             Self::Grid { id, .. } => Subject::Grid(id.clone()),
+            Self::Analysis { dataset, unique } => Subject::analysis_of(dataset, unique),
+            Self::Training { id, .. } => Subject::Training(id.clone()),
         }
     }
 }
@@ -124,6 +150,24 @@ impl NewJob {
             .bind(self.owner.as_str())
             .bind(to_json(parameters))
             .bind(self.created_at_ms),
+            // The dataset is all there is to know.
+            NewRequest::Analysis { .. } => return Ok(()),
+            NewRequest::Training { id, parameters, recipe, preflight, pictures } => {
+                hold(&mut *db, id.as_str(), pictures).await?;
+                sqlx::query(
+                    "INSERT INTO trainings (id, owner_id, dataset_id, name, model, parameters, recipe, preflight, created_at_ms) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                )
+                .bind(id.as_str())
+                .bind(self.owner.as_str())
+                .bind(parameters.dataset.as_str())
+                .bind(&parameters.name)
+                .bind(self.model.as_str())
+                .bind(to_json(parameters))
+                .bind(to_json(recipe))
+                .bind(to_json(preflight))
+                .bind(self.created_at_ms)
+            }
         };
         query.execute(db).await?;
         Ok(())

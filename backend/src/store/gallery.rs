@@ -185,6 +185,7 @@ impl Store {
         sqlx::query(
             "INSERT INTO doomed_files (sha256, since_ms) SELECT DISTINCT sha256, $3 FROM images \
              WHERE deleted_at_ms < $2 AND ($1 = '' OR owner_id = $1) \
+             AND NOT EXISTS (SELECT 1 FROM dataset_pictures p WHERE p.image_id = images.id) \
              ON CONFLICT (sha256) DO UPDATE SET since_ms = excluded.since_ms",
         )
         .bind(owner)
@@ -192,19 +193,25 @@ impl Store {
         .bind(self.now_ms())
         .execute(&mut *tx)
         .await?;
-        let done = sqlx::query("DELETE FROM images WHERE deleted_at_ms < $2 AND ($1 = '' OR owner_id = $1)")
-            .bind(owner)
-            .bind(before_ms)
-            .execute(&mut *tx)
-            .await?;
+        // Pictures of a dataset stay in the trash until they leave it.
+        let done = sqlx::query(
+            "DELETE FROM images WHERE deleted_at_ms < $2 AND ($1 = '' OR owner_id = $1) \
+             AND NOT EXISTS (SELECT 1 FROM dataset_pictures p WHERE p.image_id = images.id)",
+        )
+        .bind(owner)
+        .bind(before_ms)
+        .execute(&mut *tx)
+        .await?;
         tx.commit().await?;
         Ok(done.rows_affected())
     }
 
-    /// Files that have been without a picture since before a time. Those that have one again are forgotten.
+    /// Files that have been without a picture since before a time. Those that have one again, or are held by a training, are
+    /// forgotten.
     pub async fn files_without_image(&self, before_ms: i64) -> Result<Vec<String>> {
         sqlx::query(
-            "DELETE FROM doomed_files WHERE EXISTS (SELECT 1 FROM images i WHERE i.sha256 = doomed_files.sha256)",
+            "DELETE FROM doomed_files WHERE EXISTS (SELECT 1 FROM images i WHERE i.sha256 = doomed_files.sha256) \
+             OR EXISTS (SELECT 1 FROM held_pictures h WHERE h.sha256 = doomed_files.sha256)",
         )
         .execute(&self.writer)
         .await?;
@@ -214,12 +221,11 @@ impl Store {
             .await?)
     }
 
-    /// Whether a picture has this file.
+    /// Whether a picture has this file, or a training holds it.
     pub async fn has_image_with_file(&self, sha256: &str) -> Result<bool> {
-        let found: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM images WHERE sha256 = $1")
-            .bind(sha256)
-            .fetch_one(&self.writer)
-            .await?;
+        let sql = "SELECT (SELECT COUNT(*) FROM images WHERE sha256 = $1) \
+             + (SELECT COUNT(*) FROM held_pictures WHERE sha256 = $1)";
+        let found: i64 = sqlx::query_scalar(sql).bind(sha256).fetch_one(&self.writer).await?;
         Ok(found > 0)
     }
 

@@ -102,7 +102,7 @@ pub struct ImageFilter {
     pub starred: bool,
     /// Only those in this folder.
     pub folder: Option<FolderId>,
-    /// Only those of this kind; absent means all but masks and pictures made again.
+    /// Only those of this kind; absent means all but masks, references and pictures made again.
     pub kind: Option<ImageKind>,
     /// Most pictures of one answer.
     pub limit: u32,
@@ -250,7 +250,7 @@ impl Store {
             " FROM images i WHERE i.owner_id = $1 AND ($2 = '' OR i.id < $2) \
              AND (i.deleted_at_ms IS NOT NULL) = ($3 = 1) AND ($4 = '' OR i.words LIKE $4 ESCAPE '\\') \
              AND ($5 = 0 OR i.starred = 1) AND ($6 = '' OR i.folder_id = $6) \
-             AND (($7 = '' AND i.kind NOT IN ('mask', 'again')) OR i.kind = $7) ORDER BY i.id DESC LIMIT $8"
+             AND (($7 = '' AND i.kind NOT IN ('mask', 'reference', 'again')) OR i.kind = $7) ORDER BY i.id DESC LIMIT $8"
         );
         let rows = sqlx::query(sql)
             .bind(owner.as_str())

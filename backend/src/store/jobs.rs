@@ -11,7 +11,7 @@ use chapan_api::job::{JobKind, JobPhase, JobProgress, JobStatus, JobView};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::images::NewImage;
 use super::{Error, Result, Store};
@@ -23,7 +23,7 @@ pub(super) const SEQ_HEADROOM: i64 = 1_000_000;
 macro_rules! job_columns {
     () => {
         "j.id, j.owner_id, j.kind, j.subject_id, j.model, j.state, j.attempts, j.cancel_requested, j.phase, j.step, \
-         j.total_steps, j.seq, j.result_id, j.error, j.created_at_ms, j.started_at_ms, j.finished_at_ms"
+         j.total_steps, j.seq, j.result_id, j.error, j.created_at_ms, j.started_at_ms, j.finished_at_ms, j.paused"
     };
 }
 pub(super) use job_columns;
@@ -32,7 +32,7 @@ pub(super) use job_columns;
 macro_rules! returning_job {
     () => {
         "RETURNING lease_token, id, owner_id, kind, subject_id, model, state, attempts, cancel_requested, phase, step, \
-         total_steps, seq, result_id, error, created_at_ms, started_at_ms, finished_at_ms"
+         total_steps, seq, result_id, error, created_at_ms, started_at_ms, finished_at_ms, paused"
     };
 }
 pub(super) use returning_job;
@@ -151,6 +151,8 @@ pub struct JobRow {
     pub attempt: u32,
     /// Whether its owner asked to stop it.
     pub cancel_requested: bool,
+    /// Whether it rests until its owner lets it go on.
+    pub paused: bool,
     /// How far it is known to be.
     pub place: Option<Place>,
     /// Steps in all.
@@ -185,6 +187,15 @@ pub struct Lease {
     pub job: JobId,
     /// Grows whenever the job changes hands.
     pub token: i64,
+}
+
+/// What the owner of a running job wants of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// That it ends.
+    pub cancel: bool,
+    /// That it rests.
+    pub rest: bool,
 }
 
 /// What came of a request to cancel.
@@ -246,6 +257,7 @@ impl JobRow {
             status: from_word("state", &id, &state)?,
             attempt: row.try_get::<i64, _>("attempts")? as u32,
             cancel_requested: row.try_get::<i64, _>("cancel_requested")? != 0,
+            paused: row.try_get::<i64, _>("paused")? != 0,
             place: phase.map(|phase| Place { phase, step }),
             total_steps: row.try_get::<i64, _>("total_steps")? as u32,
             seq: row.try_get::<i64, _>("seq")? as u64,
@@ -279,13 +291,13 @@ impl Store {
         rows.iter().map(JobRow::read).collect()
     }
 
-    /// Keeps the lease until `until_ms` and says whether the owner wants the job to stop.
-    pub async fn renew_lease(&self, lease: &Lease, until_ms: i64) -> Result<bool> {
+    /// Keeps the lease until `until_ms` and says what the owner wants of the job.
+    pub async fn renew_lease(&self, lease: &Lease, until_ms: i64) -> Result<Wanted> {
         self.while_leased(
             lease,
             sqlx::query(
                 "UPDATE jobs SET lease_expires_at_ms = $3 \
-                 WHERE id = $1 AND lease_token = $2 AND state = 'running' RETURNING cancel_requested",
+                 WHERE id = $1 AND lease_token = $2 AND state = 'running' RETURNING cancel_requested, paused",
             )
             .bind(lease.job.as_str())
             .bind(lease.token)
@@ -294,13 +306,13 @@ impl Store {
         .await
     }
 
-    /// Notes how far the job is, keeps the lease, and says whether the owner wants the job to stop.
-    pub async fn record_progress(&self, lease: &Lease, place: Place, until_ms: i64) -> Result<bool> {
+    /// Notes how far the job is, keeps the lease, and says what the owner wants of it.
+    pub async fn record_progress(&self, lease: &Lease, place: Place, until_ms: i64) -> Result<Wanted> {
         self.while_leased(
             lease,
             sqlx::query(
                 "UPDATE jobs SET phase = $3, step = $4, lease_expires_at_ms = $5 \
-                 WHERE id = $1 AND lease_token = $2 AND state = 'running' RETURNING cancel_requested",
+                 WHERE id = $1 AND lease_token = $2 AND state = 'running' RETURNING cancel_requested, paused",
             )
             .bind(lease.job.as_str())
             .bind(lease.token)
@@ -315,9 +327,12 @@ impl Store {
         &self,
         lease: &Lease,
         query: sqlx::query::Query<'_, sqlx::Sqlite, <sqlx::Sqlite as sqlx::Database>::Arguments>,
-    ) -> Result<bool> {
+    ) -> Result<Wanted> {
         match query.fetch_optional(&self.writer).await? {
-            Some(row) => Ok(row.try_get::<i64, _>("cancel_requested")? != 0),
+            Some(row) => Ok(Wanted {
+                cancel: row.try_get::<i64, _>("cancel_requested")? != 0,
+                rest: row.try_get::<i64, _>("paused")? != 0,
+            }),
             None => Err(lease.lost()),
         }
     }
@@ -326,25 +341,33 @@ impl Store {
     pub async fn succeed(&self, lease: &Lease, images: &[NewImage]) -> Result<()> {
         let now = self.now_ms();
         let mut tx = self.write().await?;
+        self.mark_succeeded(&mut tx, lease, images.first().map(|image| &image.id)).await?;
+        for (place, image) in images.iter().enumerate() {
+            image.insert(&mut tx, Some(&lease.job), place, now).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Ends the job well, within a transaction that writes what came of it.
+    pub(super) async fn mark_succeeded(
+        &self,
+        db: &mut SqliteConnection,
+        lease: &Lease,
+        image: Option<&ImageId>,
+    ) -> Result<()> {
         let done = sqlx::query(
             "UPDATE jobs SET state = 'succeeded', result_id = $3, finished_at_ms = $4, seq = seq + $5, \
              lease_expires_at_ms = NULL WHERE id = $1 AND lease_token = $2 AND state = 'running'",
         )
         .bind(lease.job.as_str())
         .bind(lease.token)
-        .bind(images.first().map(|image| image.id.as_str()))
-        .bind(now)
+        .bind(image.map(ImageId::as_str))
+        .bind(self.now_ms())
         .bind(SEQ_HEADROOM)
-        .execute(&mut *tx)
+        .execute(db)
         .await?;
-        if done.rows_affected() == 0 {
-            return Err(lease.lost());
-        }
-        for (place, image) in images.iter().enumerate() {
-            image.insert(&mut tx, Some(&lease.job), place, now).await?;
-        }
-        tx.commit().await?;
-        Ok(())
+        if done.rows_affected() == 0 { Err(lease.lost()) } else { Ok(()) }
     }
 
     /// Ends the job with an error.
@@ -373,11 +396,31 @@ impl Store {
         if done.rows_affected() == 0 { Err(lease.lost()) } else { Ok(()) }
     }
 
-    /// Gives the job back to the queue in good order: this attempt does not count.
-    pub async fn release(&self, lease: &Lease) -> Result<()> {
-        let done = sqlx::query(
+    /// Gives the job back to the queue in good order: this attempt does not count. One that `yields` stands behind all who
+    /// wait now, and before those who come later. Says whether it rests.
+    pub async fn release(&self, lease: &Lease, yields: bool) -> Result<bool> {
+        let released = sqlx::query(
             "UPDATE jobs SET state = 'queued', attempts = attempts - 1, lease_token = lease_token + 1, phase = NULL, \
-             step = 0, worker = NULL, lease_expires_at_ms = NULL \
+             step = 0, worker = NULL, lease_expires_at_ms = NULL, \
+             yielded_at_ms = CASE WHEN $3 = 1 THEN $4 ELSE yielded_at_ms END \
+             WHERE id = $1 AND lease_token = $2 AND state = 'running' RETURNING paused",
+        )
+        .bind(lease.job.as_str())
+        .bind(lease.token)
+        .bind(i64::from(yields))
+        .bind(self.now_ms())
+        .fetch_optional(&self.writer)
+        .await?;
+        match released {
+            Some(row) => Ok(row.try_get::<i64, _>("paused")? != 0),
+            None => Err(lease.lost()),
+        }
+    }
+
+    /// Notes that the work so far is kept: attempts that were lost before it do not count any more.
+    pub async fn forgive_losses(&self, lease: &Lease) -> Result<()> {
+        let done = sqlx::query(
+            "UPDATE jobs SET losses = 0, lost_there = 0, lost_place = NULL \
              WHERE id = $1 AND lease_token = $2 AND state = 'running'",
         )
         .bind(lease.job.as_str())
@@ -385,6 +428,15 @@ impl Store {
         .execute(&self.writer)
         .await?;
         if done.rows_affected() == 0 { Err(lease.lost()) } else { Ok(()) }
+    }
+
+    /// Whether a job waits that a worker could take.
+    pub async fn somebody_waits(&self) -> Result<bool> {
+        let waiting: i64 =
+            sqlx::query_scalar("SELECT COUNT(*) FROM jobs WHERE state = 'queued' AND paused = 0")
+                .fetch_one(&self.reader)
+                .await?;
+        Ok(waiting > 0)
     }
 
     /// Stops a waiting job, or asks the worker of a running one to stop. `None`: the owner has no such job.
@@ -418,7 +470,7 @@ impl Store {
 }
 
 impl Lease {
-    fn lost(&self) -> Error {
+    pub(super) fn lost(&self) -> Error {
         Error::LeaseLost { job: self.job.to_string() }
     }
 }

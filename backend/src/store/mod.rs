@@ -4,17 +4,20 @@
 //! another through a pool of one connection, so nobody in this process ever sees "database is locked"; readers have
 //! their own. The SQL keeps to what PostgreSQL takes as well. This room knows nothing of HTTP, of the engine or of files.
 
+mod datasets;
 mod enqueue;
 mod error;
 mod gallery;
 mod generations;
 mod grids;
+mod held;
 mod images;
 mod jobs;
 mod lessons;
 mod queue;
 mod requests;
 mod sessions;
+mod trainings;
 mod upscales;
 mod users;
 mod weights;
@@ -32,16 +35,19 @@ use sqlx::sqlite::{
 
 use crate::clock::Clock;
 
+pub use datasets::{DatasetRow, NewDataset, NewPicture, PictureRow};
 pub use enqueue::{NewJob, NewRequest};
 pub use error::Error;
 pub use gallery::Named;
 pub use generations::{GenerationRow, ReproductionRow};
 pub use grids::GridRow;
+pub use held::{HeldPicture, PictureRole};
 pub use images::{ImageFilter, ImageRow, NewImage};
-pub use jobs::{Cancelled, JobRow, Lease, Place, Subject};
+pub use jobs::{Cancelled, JobRow, Lease, Place, Subject, Wanted};
 pub use queue::{Claim, Claimed, Lost, MAX_LOSSES, MAX_LOSSES_IN_ONE_PLACE};
 pub use requests::RequestRow;
 pub use sessions::SessionStore;
+pub use trainings::{Recipe, Removed, TrainingRequest, TrainingRow, Wished};
 pub use upscales::UpscaleRow;
 pub use users::UserRow;
 
@@ -53,6 +59,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "first light", include_str!("../../migrations/0001_first_light.sql")),
     (2, "studio", include_str!("../../migrations/0002_studio.sql")),
     (3, "larger copies", include_str!("../../migrations/0003_larger_copies.sql")),
+    (4, "datasets and trainings", include_str!("../../migrations/0004_datasets_and_trainings.sql")),
 ];
 
 /// The database of one data folder.

@@ -2,7 +2,8 @@
 //!
 //! Fair between owners, then first come first served: in each round every owner who waits has one job, and the owner
 //! whose turn was longest ago goes first. A job that took its worker with it goes behind the others of its owner, so
-//! that one bad job cannot hold up the rest.
+//! that one bad job cannot hold up the rest. A long job gives its device back now and then; it goes behind those who wait at
+//! that moment. One that rests is not in line.
 
 use chapan_api::error::{ErrorBody, ErrorCode};
 use chapan_api::id::{JobId, ModelId};
@@ -53,9 +54,10 @@ struct Waiting {
 macro_rules! waiting {
     () => {
         "SELECT w.id, w.owner_id, w.model, w.bypassed, w.round FROM ( \
-            SELECT j.id, j.owner_id, j.model, j.bypassed, j.created_at_ms, COALESCE(t.turn, 0) AS turn, \
-                ROW_NUMBER() OVER (PARTITION BY j.owner_id ORDER BY j.losses, j.created_at_ms, j.id) AS round \
-            FROM jobs j LEFT JOIN queue_turns t ON t.owner_id = j.owner_id WHERE j.state = 'queued' \
+            SELECT j.id, j.owner_id, j.model, j.bypassed, COALESCE(j.yielded_at_ms, j.created_at_ms) AS created_at_ms, COALESCE(t.turn, 0) AS turn, \
+                ROW_NUMBER() OVER (PARTITION BY j.owner_id ORDER BY j.losses, COALESCE(j.yielded_at_ms, j.created_at_ms), j.id) \
+                AS round \
+            FROM jobs j LEFT JOIN queue_turns t ON t.owner_id = j.owner_id WHERE j.state = 'queued' AND j.paused = 0 \
          ) w ORDER BY w.round, w.turn, w.created_at_ms, w.id"
     };
 }

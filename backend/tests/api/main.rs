@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first thing that is not there")]
 
 mod bad_input;
+mod datasets;
 mod downloads;
 mod events;
 mod gallery;
@@ -26,6 +27,7 @@ mod server;
 mod static_files;
 mod steps;
 mod support;
+mod trainings;
 mod uploads;
 mod upscales;
 mod users;

@@ -169,7 +169,7 @@ async fn a_worker_that_was_cut_off_cannot_write_any_more() {
     assert!(is_lost(&rows.store.succeed(&slow.lease, &[rows.image(&slow)]).await));
     assert!(is_lost(&rows.store.fail(&slow.lease, &error).await));
     assert!(is_lost(&rows.store.finish_cancelled(&slow.lease).await));
-    assert!(is_lost(&rows.store.release(&slow.lease).await));
+    assert!(is_lost(&rows.store.release(&slow.lease, false).await));
     assert_eq!(rows.status("ana", &slow.job.id).await, JobStatus::Running, "the newer attempt goes on");
 
     let image = rows.image(&quick);
@@ -199,10 +199,10 @@ async fn a_cancelled_running_job_is_told_so_and_is_not_started_again() {
     let owner = UserId::new("ana");
     let job = rows.ask("ana", "m").await;
     let claimed = rows.claim().await;
-    assert!(!rows.store.record_progress(&claimed.lease, denoising(1), i64::MAX).await.unwrap());
+    assert!(!rows.store.record_progress(&claimed.lease, denoising(1), i64::MAX).await.unwrap().cancel);
     let cancelled = rows.store.request_cancel(&owner, &job).await.unwrap();
     assert!(matches!(cancelled, Some(Cancelled::Requested(_))), "{cancelled:?}");
-    assert!(rows.store.record_progress(&claimed.lease, denoising(2), i64::MAX).await.unwrap());
+    assert!(rows.store.record_progress(&claimed.lease, denoising(2), i64::MAX).await.unwrap().cancel);
     // Its worker is lost before it could stop: the wish of the owner still holds.
     let lost = rows.store.recover().await.unwrap();
     assert_eq!(lost[0].status, JobStatus::Cancelled);
@@ -265,7 +265,7 @@ async fn a_job_that_is_given_back_has_not_been_started() {
     let rows = Rows::new().await;
     rows.ask("ana", "m").await;
     let claimed = rows.claim().await;
-    rows.store.release(&claimed.lease).await.unwrap();
+    rows.store.release(&claimed.lease, false).await.unwrap();
     let again = rows.claim().await;
     assert_eq!(again.job.attempt, 1);
     assert!(again.lease.token > claimed.lease.token);
@@ -293,4 +293,53 @@ async fn many_at_once_get_what_the_limit_allows_and_each_job_is_claimed_once() {
     claimed.sort();
     claimed.dedup();
     assert_eq!(claimed.len(), 5);
+}
+
+#[tokio::test]
+async fn a_long_job_gives_its_device_to_those_who_wait_and_goes_before_those_who_come_later() {
+    let rows = Rows::new().await;
+    let (long, waiting) = (rows.ask("ana", "m").await, rows.ask("ana", "m").await);
+    let claimed = rows.claim().await;
+    assert_eq!(claimed.job.id, long);
+    assert!(rows.store.somebody_waits().await.unwrap());
+    assert!(!rows.store.release(&claimed.lease, true).await.unwrap());
+    rows.clock.advance(1);
+    let later = rows.ask("ana", "m").await;
+    assert_eq!(rows.store.queue_order().await.unwrap(), [waiting.clone(), long.clone(), later.clone()]);
+    // Another person's job takes its turn as ever.
+    let other = rows.ask("ben", "m").await;
+    assert_eq!(rows.store.queue_order().await.unwrap()[..2], [other, waiting]);
+}
+
+#[tokio::test]
+async fn a_job_that_rests_is_not_in_line_and_crashes_before_a_checkpoint_are_forgiven() {
+    let rows = Rows::new().await;
+    let (ana, job) = (UserId::new("ana"), rows.ask("ana", "m").await);
+    rows.store.set_paused(&ana, &job, true).await.unwrap().unwrap();
+    assert!(rows.claim_with(None).await.is_none() && !rows.store.somebody_waits().await.unwrap());
+    assert!(rows.store.queue_order().await.unwrap().is_empty());
+    assert!(rows.store.set_paused(&UserId::new("ben"), &job, false).await.unwrap().is_none());
+    rows.store.set_paused(&ana, &job, false).await.unwrap().unwrap();
+    // One that runs hears of it at its next sign of life, and rests when it gives its device back.
+    let claimed = rows.claim().await;
+    rows.store.set_paused(&ana, &job, true).await.unwrap().unwrap();
+    let wanted = rows.store.record_progress(&claimed.lease, denoising(1), i64::MAX).await.unwrap();
+    assert!(wanted.rest && !wanted.cancel);
+    assert!(rows.store.release(&claimed.lease, false).await.unwrap());
+    rows.store.set_paused(&ana, &job, false).await.unwrap().unwrap();
+    // So many crashes would end it, did it not keep its work in between.
+    for _ in 0..2 * MAX_LOSSES {
+        let claimed = rows.claim().await;
+        rows.store.forgive_losses(&claimed.lease).await.unwrap();
+        rows.store.recover().await.unwrap();
+    }
+    assert_eq!(rows.status("ana", &job).await, JobStatus::Queued);
+    let claimed = rows.claim().await;
+    rows.store.fail(&claimed.lease, &ErrorBody::new(ErrorCode::StorageFull, "full")).await.unwrap();
+    rows.store.requeue_failed(&ana, &job).await.unwrap().unwrap();
+    assert_eq!(
+        (rows.claim().await.job.id, rows.status("ana", &job).await),
+        (job.clone(), JobStatus::Running)
+    );
+    assert!(is_lost(&rows.store.forgive_losses(&claimed.lease).await), "the old attempt has no say");
 }

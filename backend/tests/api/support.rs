@@ -9,7 +9,7 @@ use axum::http::{Request, Response, StatusCode, header};
 use chapan::api::{App, DECODED_AT_ONCE, router};
 use chapan::auth;
 use chapan::clock::{Clock, ManualClock};
-use chapan::config::ServerConfig;
+use chapan::config::{ServerConfig, TRAINING_SLICE};
 use chapan::events::Events;
 use chapan::files::Blobs;
 use chapan::hub::Catalog;
@@ -43,6 +43,11 @@ pub fn shipped_models_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/models")
 }
 
+/// What ships with the studio.
+pub fn assets_dir() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets")
+}
+
 /// LoRAs for the tiny model.
 pub fn loras_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/lora")
@@ -74,6 +79,9 @@ pub fn config(data_dir: &Path) -> ServerConfig {
         data_dir: data_dir.to_owned(),
         static_dir: None,
         models_dirs: vec![models_dir()],
+        features_dirs: vec![assets_dir().join("features")],
+        references_dirs: vec![assets_dir().join("references")],
+        training_slice: TRAINING_SLICE,
         device: "cpu".to_owned(),
         memory_limit_bytes: Some(1 << 40),
         hub_endpoint: None,
@@ -107,7 +115,7 @@ impl Studio {
         let (stop, stopping) = watch::channel(false);
         let app = Arc::new(App {
             blobs: Blobs::in_folder(&folder.path().join("blobs")).unwrap(),
-            catalog: Catalog::new(config.models_dirs.clone()),
+            catalog: Catalog::new(config.models_dirs.clone()).with_people(config.data_dir.join("loras")),
             downloads: Arc::new(Downloads::new(
                 HubOptions {
                     endpoint: config.hub_endpoint.clone().unwrap_or_else(|| PUBLIC_HUB.to_owned()),

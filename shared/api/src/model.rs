@@ -76,6 +76,9 @@ pub struct LoraView {
     /// SHA-256 of the file, once it has been computed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// Whether it is one of one's own, trained here: only its owner sees it, and may remove it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own: bool,
 }
 
 /// An installed upscaler: `GET /api/upscalers`.

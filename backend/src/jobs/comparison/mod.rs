@@ -22,4 +22,4 @@ pub use error::ComparisonError;
 pub use heat_map::{paint, spotlight};
 pub use phrases::{Phrases, read_features};
 pub use score::{Contest, ContestantPictures, References, compare};
-pub use sight::{Seen, look, look_at_folder};
+pub use sight::{Seen, look, look_at_bytes, look_at_folder};

@@ -8,6 +8,7 @@ use chapan_metrics::ScorePicture;
 
 use super::ComparisonError;
 use crate::datasets;
+use crate::files::picture::{DecodedPicture, decode_picture};
 
 /// The most pictures of a folder that are looked at.
 const MAX_PICTURES: usize = 1_000;
@@ -30,7 +31,21 @@ pub struct Seen {
 /// # Errors
 /// A file that is no sound picture, or one that the model cannot look at.
 pub fn look(clip: &Clip, path: &Path) -> Result<Seen, ComparisonError> {
-    let decoded = datasets::read(path)?;
+    look_at(clip, path, datasets::read(path)?)
+}
+
+/// The same for the bytes of a file, which is called `name`.
+///
+/// # Errors
+/// Bytes that are no sound picture, or one that the model cannot look at.
+pub fn look_at_bytes(clip: &Clip, name: &str, bytes: &[u8]) -> Result<Seen, ComparisonError> {
+    let path = PathBuf::from(name);
+    let decoded = decode_picture(bytes)
+        .map_err(|source| datasets::DatasetError::Picture { path: path.clone(), source })?;
+    look_at(clip, &path, decoded)
+}
+
+fn look_at(clip: &Clip, path: &Path, decoded: DecodedPicture) -> Result<Seen, ComparisonError> {
     let (width, height) = (decoded.width as usize, decoded.height as usize);
     let rgb = decoded.into_rgb();
     let refused = |source| ComparisonError::Picture { path: path.to_owned(), source };

@@ -24,6 +24,8 @@ pub enum TrainingError {
         step: usize,
         /// Where it lies.
         checkpoint: PathBuf,
+        /// Whether numbers left their range.
+        not_finite: bool,
     },
     /// A file cannot be written.
     #[error("cannot write `{}`: {source}\nhint: is there space, and may you write there? Go on with `--resume`", .path.display())]

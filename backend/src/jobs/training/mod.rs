@@ -5,6 +5,8 @@
 
 mod error;
 mod folder;
+mod foresight;
+mod job;
 mod preflight;
 mod reading;
 mod run;
@@ -13,7 +15,9 @@ mod run_tests;
 mod setup;
 
 pub use error::TrainingError;
-pub use folder::RunFolder;
+pub use folder::{RunFolder, StepsTold, steps_told};
+pub use foresight::{Foreseen, Room, foresee};
+pub use job::{KOHYA_FILE, KeptExamples, LOG_FILE, Learning, Learnt, folder_of};
 pub use preflight::{Planned, plan};
 pub use reading::{PictureSet, Sources, encode, read_pictures};
 pub use run::{Plan, Run, SamplePrompt, Wish};

@@ -10,7 +10,8 @@ use sha2::{Digest, Sha256};
 
 use super::TrainingError;
 use crate::datasets::{
-    Bucket, Buckets, CaptionTemplate, DatasetError, Entry, Fitted, caption_beside, fit, list, read,
+    Bucket, Buckets, CaptionTemplate, DatasetError, Entry, Fitted, Measured, caption_beside, fit, list,
+    measure, read,
 };
 
 /// References below which a LoRA learns little.
@@ -60,7 +61,48 @@ pub struct PictureSet {
     most_pixels: usize,
 }
 
+/// A picture of which only its row is known.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known<'a> {
+    pub role: Role,
+    /// What people call it.
+    pub name: &'a Path,
+    /// Width and height in pixels.
+    pub size: (u32, u32),
+    /// What is said about it.
+    pub caption: Option<&'a str>,
+    /// SHA-256 of its file, hexadecimal.
+    pub sha256: &'a str,
+}
+
 impl PictureSet {
+    fn empty() -> Self {
+        Self { chosen: Vec::new(), findings: Vec::new(), sizes: BTreeMap::new(), most_pixels: 0 }
+    }
+
+    /// What would be found in pictures of which only their rows are known.
+    pub(super) fn known(
+        pictures: &[Known<'_>],
+        captions: &CaptionTemplate,
+        class_prompt: Option<&str>,
+        buckets: &Buckets,
+    ) -> Self {
+        let mut set = Self::empty();
+        let mut seen: Vec<(Role, BTreeMap<[u8; 32], PathBuf>)> =
+            [Role::Reference, Role::Class, Role::HeldOut].map(|role| (role, BTreeMap::new())).into();
+        for picture in pictures {
+            let Some((_, seen)) = seen.iter_mut().find(|(role, _)| *role == picture.role) else { continue };
+            let caption = caption_for(picture.role, captions, class_prompt, picture.caption);
+            let measured = measure(picture.size, buckets);
+            let found =
+                Found { measured, digest: Sha256::digest(picture.sha256).into(), turned: false, repeats: 1 };
+            set.choose(picture.role, picture.name, caption, &found, false, seen);
+        }
+        set.count_references(Path::new(""));
+        set.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        set
+    }
+
     /// Different pictures of this role.
     pub fn count(&self, role: Role) -> usize {
         self.chosen.iter().filter(|chosen| chosen.role == role).count()
@@ -101,8 +143,7 @@ impl PictureSet {
 /// # Errors
 /// When a folder cannot be listed.
 pub fn read_pictures(sources: &Sources) -> Result<PictureSet, TrainingError> {
-    let mut set =
-        PictureSet { chosen: Vec::new(), findings: Vec::new(), sizes: BTreeMap::new(), most_pixels: 0 };
+    let mut set = PictureSet::empty();
     let folders = [
         (Role::Reference, Some(&sources.references)),
         (Role::Class, sources.class.as_ref()),
@@ -148,50 +189,64 @@ impl PictureSet {
             Err(error) => return self.refuse(sources, FindingCode::BadCaption, path, &error),
         };
         let written = beside.or_else(|| entry.listed_caption.clone());
-        let caption = match role {
-            Role::Class => written.or_else(|| sources.class_prompt.clone()),
-            Role::Reference | Role::HeldOut => sources.captions.apply(written.as_deref()),
-        };
+        let caption =
+            caption_for(role, &sources.captions, sources.class_prompt.as_deref(), written.as_deref());
+        let found =
+            Found { measured: fitted.measured, digest: fitted.digest, turned, repeats: entry.repeats };
+        self.choose(role, path, caption, &found, sources.skip_unusable, seen);
+    }
+
+    /// Takes a picture, unless it has no caption or shows what another shows.
+    fn choose(
+        &mut self,
+        role: Role,
+        path: &Path,
+        caption: Option<String>,
+        found: &Found,
+        skip_unusable: bool,
+        seen: &mut BTreeMap<[u8; 32], PathBuf>,
+    ) {
         let Some(caption) = caption else {
-            let severity = if sources.skip_unusable { Severity::Warning } else { Severity::Error };
+            let severity = if skip_unusable { Severity::Warning } else { Severity::Error };
             let message =
                 "it has no caption; write one into a .txt beside it, or give a trigger word".to_owned();
             return self.tell(severity, FindingCode::NoCaption, Some(path), message);
         };
-        if let Some(first) = seen.get(&fitted.digest) {
+        if let Some(first) = seen.get(&found.digest) {
             let message = format!("it shows the same as `{}` and is left out", first.display());
             return self.tell(Severity::Warning, FindingCode::Duplicate, Some(path), message);
         }
-        seen.insert(fitted.digest, path.clone());
-        self.describe(path, &fitted, turned);
+        seen.insert(found.digest, path.to_owned());
+        self.describe(path, found);
         if role == Role::Reference {
-            *self.sizes.entry(fitted.bucket).or_insert(0) += 1;
+            *self.sizes.entry(found.measured.bucket).or_insert(0) += 1;
         }
-        self.most_pixels = self.most_pixels.max(fitted.bucket.width * fitted.bucket.height);
+        let Bucket { width, height } = found.measured.bucket;
+        self.most_pixels = self.most_pixels.max(width * height);
         self.chosen.push(Chosen {
             role,
-            path: path.clone(),
+            path: path.to_owned(),
             caption,
-            repeats: entry.repeats,
-            digest: fitted.digest,
+            repeats: found.repeats,
+            digest: found.digest,
         });
     }
 
-    fn describe(&mut self, path: &Path, fitted: &Fitted, turned: bool) {
-        let (width, height) = fitted.original;
-        let Bucket { width: to_width, height: to_height } = fitted.bucket;
-        if turned {
+    fn describe(&mut self, path: &Path, found: &Found) {
+        let Measured { original: (width, height), bucket, kept, enlarged, .. } = found.measured;
+        let Bucket { width: to_width, height: to_height } = bucket;
+        if found.turned {
             let message = "it was turned upright, as its camera noted".to_owned();
             self.tell(Severity::Note, FindingCode::Turned, Some(path), message);
         }
-        if fitted.enlarged {
+        if enlarged {
             let message = format!(
                 "it is {width}x{height} and is made larger for {to_width}x{to_height}: what is learnt of it is blurred"
             );
             self.tell(Severity::Warning, FindingCode::Small, Some(path), message);
         }
-        if fitted.kept < LEAST_KEPT {
-            let percent = ((1.0 - fitted.kept) * 100.0).round();
+        if kept < LEAST_KEPT {
+            let percent = ((1.0 - kept) * 100.0).round();
             let message =
                 format!("{percent} % of its {width}x{height} are cut off; cut it yourself to choose what");
             self.tell(Severity::Warning, FindingCode::Cut, Some(path), message);
@@ -231,6 +286,27 @@ impl PictureSet {
     }
 }
 
+/// What is known of a picture that may be used.
+struct Found {
+    measured: Measured,
+    digest: [u8; 32],
+    turned: bool,
+    repeats: usize,
+}
+
+/// The caption that is trained with, if there is anything to say.
+fn caption_for(
+    role: Role,
+    captions: &CaptionTemplate,
+    class_prompt: Option<&str>,
+    written: Option<&str>,
+) -> Option<String> {
+    match role {
+        Role::Class => written.or(class_prompt).map(str::to_owned),
+        Role::Reference | Role::HeldOut => captions.apply(written),
+    }
+}
+
 fn read_and_fit(path: &Path, buckets: &Buckets) -> Result<(Fitted, bool), DatasetError> {
     let picture = read(path)?;
     let turned = picture.facts.turned;
@@ -251,16 +327,13 @@ pub fn encode(
     let mut examples = Vec::with_capacity(set.chosen.len());
     for (index, chosen) in set.chosen.iter().enumerate() {
         let (fitted, _) = read_and_fit(&chosen.path, buckets)?;
-        let Bucket { width, height } = fitted.bucket;
+        let Measured { bucket: Bucket { width, height }, original: first, crop: cut, enlarged, .. } =
+            fitted.measured;
         let posterior = pipeline.encode_picture(&Picture { width, height, rgb: fitted.rgb })?;
         let target = (height as f64, width as f64);
         // Smaller originals are said to be so, that drawings are not blurred as they are.
-        let original = if fitted.enlarged {
-            (f64::from(fitted.original.1), f64::from(fitted.original.0))
-        } else {
-            target
-        };
-        let crop = (fitted.crop.0 as f64, fitted.crop.1 as f64);
+        let original = if enlarged { (f64::from(first.1), f64::from(first.0)) } else { target };
+        let crop = (cut.0 as f64, cut.1 as f64);
         let time_ids = [original.0, original.1, crop.0, crop.1, target.0, target.1];
         let example = Example { role: chosen.role, caption: chosen.caption.clone(), posterior, time_ids };
         examples.extend(std::iter::repeat_n(example, chosen.repeats));

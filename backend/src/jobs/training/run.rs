@@ -187,6 +187,7 @@ impl Run<'_, '_> {
         if kept == 0 {
             return error.into();
         }
+        let not_finite = matches!(error, chapan_engine::Error::NotFinite { .. });
         let text = error.to_string();
         let (fact, hint) = text.split_once("\nhint: ").unwrap_or((&text, "look at the settings"));
         TrainingError::AfterCheckpoint {
@@ -194,6 +195,7 @@ impl Run<'_, '_> {
             hint: hint.to_owned(),
             step: kept,
             checkpoint: self.folder.checkpoint_path(),
+            not_finite,
         }
     }
 }
