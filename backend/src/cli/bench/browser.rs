@@ -11,7 +11,6 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::header::CONTENT_TYPE;
 use axum::response::{Html, IntoResponse};
 use axum::routing::{get, post};
 use serde::Deserialize;
@@ -144,7 +143,7 @@ impl Drop for Browser {
 fn router(given: Given) -> Router {
     let bytes = |kind: &'static str, choose: fn(&Given) -> &[u8]| {
         get(move |State(given): State<Arc<Given>>| async move {
-            ([(CONTENT_TYPE, kind)], choose(&given).to_vec()).into_response()
+            ([("content-type", kind)], choose(&given).to_vec()).into_response()
         })
     };
     Router::new()
