@@ -131,7 +131,7 @@ const ROOMS: [(&str, &[&str]); 10] = [
     ("auth", &["store", "api"]),
     ("compete", &["providers", "store", "files", "events"]),
     ("jobs", &["providers", "hub", "compete", "store", "files", "datasets", "events"]),
-    ("api", &["auth", "jobs", "hub", "store", "files", "events"]),
+    ("api", &["auth", "jobs", "hub", "store", "files", "datasets", "events"]),
 ];
 
 pub fn inside_backend(source: &Source) -> Vec<Finding> {
