@@ -3,18 +3,14 @@
 //! A small server on the loopback interface gives it the worker of the built front end and the pictures, and takes what it
 //! measured. It lives as long as the bench.
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::response::{Html, IntoResponse};
-use axum::routing::{get, post};
 use serde::Deserialize;
-use tokio::sync::{Mutex, mpsc as turns};
 
 use crate::cli::Failure;
 
@@ -50,10 +46,9 @@ enum Answer {
 /// A running browser that waits for its turn.
 pub struct Browser {
     child: Child,
-    turns: turns::UnboundedSender<()>,
-    measured: mpsc::Receiver<Bytes>,
+    turns: mpsc::Sender<()>,
+    measured: mpsc::Receiver<Vec<u8>>,
     _profile: tempfile::TempDir,
-    _runtime: tokio::runtime::Runtime,
 }
 
 /// What the page asks for.
@@ -61,8 +56,8 @@ struct Given {
     glue: Vec<u8>,
     program: Vec<u8>,
     pictures: [Vec<u8>; 2],
-    turns: Mutex<turns::UnboundedReceiver<()>>,
-    measured: mpsc::Sender<Bytes>,
+    turns: Mutex<mpsc::Receiver<()>>,
+    measured: mpsc::Sender<Vec<u8>>,
 }
 
 impl Browser {
@@ -84,7 +79,7 @@ impl Browser {
             let fact = format!("`{}` cannot be started: {error}", browser.display());
             Failure::new(fact, "name a Chromium with --browser")
         };
-        let (turn, turns) = turns::unbounded_channel();
+        let (turn, turns) = mpsc::channel();
         let (tell, measured) = mpsc::channel();
         let given = Given {
             glue: read("chapan-worker.js")?,
@@ -93,15 +88,9 @@ impl Browser {
             turns: Mutex::new(turns),
             measured: tell,
         };
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .map_err(|error| failed(&error))?;
-        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"));
-        let listener = listener.map_err(|error| failed(&error))?;
+        let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| failed(&error))?;
         let address = listener.local_addr().map_err(|error| failed(&error))?;
-        runtime.spawn(async move { axum::serve(listener, router(given)).await });
+        std::thread::spawn(move || serve(&listener, &Arc::new(given)));
         let profile = tempfile::tempdir().map_err(|error| failed(&error))?;
         let child = Command::new(browser)
             .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run"])
@@ -112,7 +101,7 @@ impl Browser {
             .stderr(Stdio::null())
             .spawn()
             .map_err(|error| failed(&error))?;
-        Ok(Self { child, turns: turn, measured, _profile: profile, _runtime: runtime })
+        Ok(Self { child, turns: turn, measured, _profile: profile })
     }
 
     /// Measures once.
@@ -140,33 +129,57 @@ impl Drop for Browser {
     }
 }
 
-fn router(given: Given) -> Router {
-    let bytes = |kind: &'static str, choose: fn(&Given) -> &[u8]| {
-        get(move |State(given): State<Arc<Given>>| async move {
-            ([("content-type", kind)], choose(&given).to_vec()).into_response()
-        })
-    };
-    Router::new()
-        .route("/", get(|| async { Html(PAGE) }))
-        .route("/boot.js", get(|| async { BOOT }))
-        .route("/chapan-worker.js", bytes("text/javascript", |given| &given.glue))
-        .route("/chapan-worker_bg.wasm", bytes("application/wasm", |given| &given.program))
-        .route("/a.png", bytes("image/png", |given| &given.pictures[0]))
-        .route("/b.png", bytes("image/png", |given| &given.pictures[1]))
-        .route("/turn", get(turn))
-        .route("/measured", post(measured))
-        .with_state(Arc::new(given))
-}
-
-/// Answers when it is the browser's turn, or when there will be none any more.
-async fn turn(State(given): State<Arc<Given>>) -> &'static str {
-    match given.turns.lock().await.recv().await {
-        Some(()) => "measure",
-        None => "end",
+/// Answers the page, each request on a thread of its own: one of them waits for its turn.
+fn serve(listener: &TcpListener, given: &Arc<Given>) {
+    for stream in listener.incoming().flatten() {
+        let given = Arc::clone(given);
+        // A connection that breaks off is the browser's business; it asks again, or the bench tells that nothing came.
+        std::thread::spawn(move || drop(answer(&stream, &given)));
     }
 }
 
-async fn measured(State(given): State<Arc<Given>>, answer: Bytes) {
-    // A bench that has ended hears nothing.
-    let _ = given.measured.send(answer);
+/// One request and its answer.
+fn answer(stream: &TcpStream, given: &Given) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream);
+    let mut first = String::new();
+    reader.read_line(&mut first)?;
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 || line.trim().is_empty() {
+            break;
+        }
+        let (name, value) = line.split_once(':').unwrap_or_default();
+        if name.eq_ignore_ascii_case("content-length") {
+            length = value.trim().parse().unwrap_or(0);
+        }
+    }
+    let path = first.split(' ').nth(1).unwrap_or_default();
+    let (kind, body) = match path {
+        "/" => ("text/html; charset=utf-8", PAGE.as_bytes()),
+        "/boot.js" => ("text/javascript", BOOT.as_bytes()),
+        "/chapan-worker.js" => ("text/javascript", &given.glue[..]),
+        "/chapan-worker_bg.wasm" => ("application/wasm", &given.program[..]),
+        "/a.png" => ("image/png", &given.pictures[0][..]),
+        "/b.png" => ("image/png", &given.pictures[1][..]),
+        "/turn" => {
+            let turn = given.turns.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            ("text/plain", if turn.is_ok() { &b"measure"[..] } else { &b"end"[..] })
+        }
+        "/measured" => {
+            let mut body = Vec::new();
+            reader.take(length).read_to_end(&mut body)?;
+            // A bench that has ended hears nothing.
+            drop(given.measured.send(body));
+            ("text/plain", &b""[..])
+        }
+        _ => ("text/plain", &b"nothing here"[..]),
+    };
+    let mut stream = stream;
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    )?;
+    stream.write_all(body)
 }
