@@ -4,8 +4,20 @@
 use std::{collections::BTreeMap, env, error::Error, fmt::Write as _, fs, path::PathBuf};
 
 const LANGUAGES: [&str; 3] = ["en", "ru", "kk"];
-const ROOMS: [&str; 10] =
-    ["frame", "studio", "prompt", "mask", "gallery", "compare", "microscope", "lesson", "models", "errors"];
+const ROOMS: [&str; 12] = [
+    "frame",
+    "studio",
+    "prompt",
+    "mask",
+    "gallery",
+    "compare",
+    "microscope",
+    "lesson",
+    "training",
+    "arena",
+    "models",
+    "errors",
+];
 
 type Texts = BTreeMap<String, String>;
 

@@ -7,12 +7,46 @@ const { program: folder, parts } = document.querySelector("script[data-program]"
 const module = import(`${folder}/chapan-web.js`);
 const program = fetch(`${folder}/chapan-web_bg.wasm`);
 // What the page of this address needs besides is on its way before the program asks.
-const room = location.pathname.split("/")[1] || "studio";
+const room = ["", "studio"].includes(location.pathname.split("/")[1]) ? "studio" : "rooms";
 for (const [part, ...files] of parts.split(",").map((line) => line.split(" "))) {
   if (part === room) {
     files.forEach((file) => fetch(`${folder}/${file}`).catch(() => {}));
   }
 }
+
+// The style of the rooms comes with their code; one that did not come is asked for again.
+let dressed;
+globalThis.dressRooms = () => (dressed ??= new Promise((done, fail) => {
+  const link = document.createElement("link");
+  link.rel = "stylesheet";
+  link.href = `${folder}/rooms.css`;
+  link.onload = done;
+  link.onerror = () => {
+    dressed = undefined;
+    link.remove();
+    fail();
+  };
+  document.head.append(link);
+}));
+
+// All files of what was dropped, those in its folders too, each with its path.
+globalThis.filesIn = async (data) => {
+  const walk = async (entry) => {
+    if (entry.isFile) {
+      const file = await new Promise((done, fail) => entry.file(done, fail));
+      file.path = entry.fullPath;
+      return [file];
+    }
+    const reader = entry.createReader();
+    const found = [];
+    for (let some; (some = await new Promise((done, fail) => reader.readEntries(done, fail))).length > 0; ) {
+      found.push(...some);
+    }
+    return (await Promise.all(found.map(walk))).flat();
+  };
+  const entries = [...data.items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
+  return entries.length > 0 ? (await Promise.all(entries.map(walk))).flat() : [...data.files];
+};
 
 async function icons() {
   const answer = await fetch("/icons.svg");

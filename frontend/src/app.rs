@@ -54,6 +54,8 @@ pub fn App(
                         <Route path=path!("/compare") view=|| parts::page(parts::COMPARE) />
                         <Route path=path!("/lesson/:step?") view=|| parts::page(parts::LESSON) />
                         <Route path=path!("/microscope") view=|| parts::page(parts::MICROSCOPE) />
+                        <Route path=path!("/training/:run?") view=|| parts::page(parts::TRAINING) />
+                        <Route path=path!("/arena/:run?") view=|| parts::page(parts::ARENA) />
                         <Route path=path!("/models") view=|| parts::page(parts::MODELS) />
                     </Routes>
                 </main>
@@ -108,6 +110,10 @@ fn Rail() -> impl IntoView {
         <nav class="rail" aria-label=move || t_string!(i18n, frame.rooms)>
             <A href="/lesson">{icon("lesson")} <span>{move || t_string!(i18n, frame.lesson)}</span></A>
             <A href="/studio">{icon("studio")} <span>{move || t_string!(i18n, frame.studio)}</span></A>
+            <A href="/training">
+                {icon("training")} <span>{move || t_string!(i18n, frame.training)}</span>
+            </A>
+            <A href="/arena">{icon("arena")} <span>{move || t_string!(i18n, frame.arena)}</span></A>
             <A href="/gallery">
                 {icon("gallery")} <span>{move || t_string!(i18n, frame.gallery)}</span>
             </A>

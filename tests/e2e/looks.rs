@@ -2,7 +2,7 @@
 
 use crate::visit::Visit;
 
-const PAGES: [&str; 5] = ["studio", "gallery", "lesson", "microscope", "models"];
+const PAGES: [&str; 7] = ["studio", "gallery", "lesson", "microscope", "training", "arena", "models"];
 const SIZES: [(u32, u32); 2] = [(1280, 800), (390, 844)];
 
 #[test]

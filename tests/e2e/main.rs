@@ -3,6 +3,7 @@
 //! Every story has a server, a data folder and a browser of its own; the model is the one that ships. `cargo xtask e2e`
 //! builds the page, finds the browser and runs them one after another.
 
+mod arena;
 mod begin;
 mod compare;
 mod gallery;
@@ -13,6 +14,7 @@ mod mask;
 mod microscope;
 mod prompt;
 mod studio;
+mod training;
 mod visit;
 mod walk;
 mod words;

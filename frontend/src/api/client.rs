@@ -106,9 +106,36 @@ pub(super) async fn post<B: Serialize, T: DeserializeOwned>(path: &str, body: &B
     json("POST", path, Some(body)).await
 }
 
+pub(super) async fn patch<B: Serialize, T: DeserializeOwned>(path: &str, body: &B) -> Result<T, Failure> {
+    let body = serde_json::to_string(body).map_err(|error| Failure::Unreadable(error.to_string()))?;
+    json("PATCH", path, Some(body)).await
+}
+
+/// Removes a part and reads what is left.
+pub(super) async fn remove<T: DeserializeOwned>(path: &str) -> Result<T, Failure> {
+    json("DELETE", path, None).await
+}
+
 /// Sends a file as it is.
 pub(super) async fn upload<T: DeserializeOwned>(path: &str, file: &web_sys::Blob) -> Result<T, Failure> {
-    let (response, _abort) = request("POST", path, Some(file.into()), None).await?;
+    send_file(path, file, None).await
+}
+
+/// Sends a file as what the server expects: browsers name a zip in more than one way.
+pub(super) async fn upload_as<T: DeserializeOwned>(
+    path: &str,
+    file: &web_sys::Blob,
+    kind: &str,
+) -> Result<T, Failure> {
+    send_file(path, file, Some(kind)).await
+}
+
+async fn send_file<T: DeserializeOwned>(
+    path: &str,
+    file: &web_sys::Blob,
+    kind: Option<&str>,
+) -> Result<T, Failure> {
+    let (response, _abort) = request("POST", path, Some(file.into()), kind).await?;
     let text = text_of(&response).await?;
     serde_json::from_str(&text).map_err(|error| Failure::Unreadable(error.to_string()))
 }

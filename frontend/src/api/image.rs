@@ -24,8 +24,17 @@ pub async fn get(id: &ImageId) -> Result<ImageView, Failure> {
 
 /// Brings a file in.
 pub async fn upload(file: &web_sys::Blob, kind: ImageKind) -> Result<ImageView, Failure> {
-    let path = if kind == ImageKind::Mask { "/api/images?mask=true" } else { "/api/images" };
+    let path = match kind {
+        ImageKind::Mask => "/api/images?mask=true",
+        ImageKind::Reference => "/api/images?reference=true",
+        _ => "/api/images",
+    };
     client::upload(path, file).await
+}
+
+/// Where the file of a picture lies.
+pub fn file(id: &ImageId) -> String {
+    format!("/api/images/{id}/file")
 }
 
 /// Changes several pictures.

@@ -6,10 +6,8 @@ use chapan_api::{
     page::Page,
     steps::StepsView,
 };
-use wasm_bindgen::{JsCast, closure::Closure};
-use web_sys::{EventSource, MessageEvent};
 
-use super::{Failure, client};
+use super::{Failure, client, stream::Stream};
 
 /// The user's jobs, newest first.
 pub async fn list() -> Result<Page<JobView>, Failure> {
@@ -39,13 +37,6 @@ pub enum Told {
     Ended,
 }
 
-/// An open stream of one job's events; closes when dropped.
-pub struct Stream {
-    source: EventSource,
-    _on_event: Closure<dyn Fn(MessageEvent)>,
-    _on_error: Closure<dyn Fn()>,
-}
-
 /// Names under which the server may send an event; the payload says by itself what it is.
 const NAMES: [&str; 10] = [
     "message",
@@ -60,36 +51,15 @@ const NAMES: [&str; 10] = [
     "gap",
 ];
 
-impl Stream {
-    /// Opens the stream of a job. Nothing comes back where the browser has no streams.
-    pub fn open(id: &JobId, told: impl Fn(Told) + Clone + 'static) -> Option<Self> {
-        let source = EventSource::new(&format!("/api/jobs/{id}/events")).ok()?;
-        let tell = told.clone();
-        let on_event = Closure::<dyn Fn(MessageEvent)>::new(move |message: MessageEvent| {
-            let Some(text) = message.data().as_string() else { return };
-            // A future server may send events that this page does not know: they change nothing here.
+/// Follows a job. Nothing comes back where the browser has no streams.
+pub fn follow(id: &JobId, told: impl Fn(Told) + Clone + 'static) -> Option<Stream> {
+    Stream::open(&format!("/api/jobs/{id}/events"), &NAMES, move |text| match text {
+        // A future server may send events that this page does not know: they change nothing here.
+        Some(text) => {
             if let Ok(event) = serde_json::from_str::<JobEvent>(&text) {
-                tell(Told::Event(Box::new(event)));
+                told(Told::Event(Box::new(event)));
             }
-        });
-        for name in NAMES {
-            let _ = source.add_event_listener_with_callback(name, on_event.as_ref().unchecked_ref());
         }
-        let watched = source.clone();
-        let on_error = Closure::<dyn Fn()>::new(move || {
-            // While the browser reconnects by itself there is nothing to do.
-            if watched.ready_state() == EventSource::CLOSED {
-                told(Told::Ended);
-            }
-        });
-        source.set_onerror(Some(on_error.as_ref().unchecked_ref()));
-        Some(Self { source, _on_event: on_event, _on_error: on_error })
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        self.source.set_onerror(None);
-        self.source.close();
-    }
+        None => told(Told::Ended),
+    })
 }

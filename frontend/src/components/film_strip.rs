@@ -1,6 +1,6 @@
 //! Everything made here, as a strip of small pictures: jobs under way first, then the newest pictures.
 
-use chapan_api::job::JobStatus;
+use chapan_api::job::{JobStatus, JobView};
 use leptos::{ev::KeyboardEvent, prelude::*};
 use leptos_router::components::A;
 use wasm_bindgen::JsCast;
@@ -72,12 +72,25 @@ pub fn FilmStrip(
     }
 }
 
+/// Where a job is shown: pictures are made in the studio, the rest has rooms of its own.
+fn room(job: &JobView) -> String {
+    if let Some(id) = &job.training {
+        format!("/training/{id}")
+    } else if let Some(id) = &job.competition {
+        format!("/arena/{id}")
+    } else if let Some(id) = &job.dataset {
+        format!("/training?dataset={id}")
+    } else {
+        format!("/studio?job={}", job.id)
+    }
+}
+
 #[component]
 fn JobFrame(job: Job, #[prop(into)] shown: Signal<String>) -> impl IntoView {
     let i18n = use_i18n();
-    let place = format!("job={}", job.id);
-    let here = place.clone();
+    let here = format!("job={}", job.id);
     let state = job.state;
+    let place = state.with_untracked(|state| room(&state.view));
     let view = Signal::derive(move || state.with(|state| state.view.clone()));
     let preview =
         Memo::new(move |_| view.with(|view| view.progress.as_ref().and_then(|p| p.preview.clone())));
@@ -87,7 +100,7 @@ fn JobFrame(job: Job, #[prop(into)] shown: Signal<String>) -> impl IntoView {
             <a
                 class="frame frame-job"
                 class:frame-waits=move || view.with(|view| view.status == JobStatus::Queued)
-                href=format!("/studio?{place}")
+                href=place
                 aria-current=move || (shown.get() == here).then_some("true")
                 aria-label=label
                 title=label

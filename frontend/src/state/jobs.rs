@@ -9,7 +9,7 @@ use chapan_api::{
     generation::CreateGeneration,
     grid::CreateGrid,
     id::{ImageId, JobId},
-    job::{Applied, JobChange, JobEvent, JobState, JobStatus, JobView},
+    job::{Applied, JobChange, JobEvent, JobKind, JobState, JobStatus, JobView},
     upscale::CreateUpscale,
 };
 use leptos::{prelude::*, task::spawn_local};
@@ -17,7 +17,8 @@ use leptos::{prelude::*, task::spawn_local};
 use super::{connection::Connection, pictures::Pictures};
 use crate::api::{
     self, Failure,
-    job::{Stream, Told},
+    job::{Told, follow},
+    stream::Stream,
 };
 
 const FOLLOWED: usize = 2;
@@ -94,6 +95,17 @@ impl Jobs {
     /// The jobs that wait or run, oldest first.
     pub fn active(self) -> Vec<Job> {
         self.list.get().into_iter().filter(Job::is_active).collect()
+    }
+
+    /// Those of them that make pictures: the others have rooms of their own.
+    pub fn drawing(self) -> Vec<Job> {
+        let mut active = self.active();
+        active.retain(|job| {
+            job.state.with(|state| {
+                matches!(state.view.kind, JobKind::Generation | JobKind::Upscale | JobKind::Grid)
+            })
+        });
+        active
     }
 
     /// A job on this page.
@@ -268,7 +280,7 @@ impl Jobs {
                 continue;
             }
             let followed = job.clone();
-            let stream = Stream::open(&job.id, move |told| match told {
+            let stream = follow(&job.id, move |told| match told {
                 Told::Event(event) => self.apply(&followed, &event),
                 Told::Ended => {
                     let id = followed.id.clone();

@@ -2,6 +2,7 @@
 
 pub mod announce;
 pub mod connection;
+pub mod course;
 pub mod draft;
 pub mod jobs;
 pub mod mask;

@@ -27,6 +27,10 @@ pub const FOLDER: &str = "program-";
 /// Says which files each part of the page needs besides the program itself.
 pub const PARTS: &str = "parts.txt";
 
+/// The part with all pages but the first, and its style.
+const ROOMS: &str = "rooms";
+const ROOMS_STYLE: &str = "rooms.css";
+
 /// Builds the program into `dist` and returns the name of its folder there.
 pub fn build(project: &Project, toolchain: &WasmToolchain, dist: &Path) -> Result<String> {
     let whole = compile(project, toolchain)?;
@@ -35,8 +39,14 @@ pub fn build(project: &Project, toolchain: &WasmToolchain, dist: &Path) -> Resul
         fs::remove_dir_all(&fresh).map_err(at(&fresh))?;
     }
     let main = project.path("target/web").join(TARGET).join("web").join(format!("{NAME}-main.wasm"));
-    let parts = split(&whole, &main, &fresh)?;
+    let mut parts = split(&whole, &main, &fresh)?;
     bind(project, &main, &fresh)?;
+    let style = style_of_rooms(&project.path("style").join(ROOMS))?;
+    fs::write(fresh.join(ROOMS_STYLE), style).map_err(at(&fresh))?;
+    let Some(rooms) = parts.get_mut(ROOMS) else {
+        return Err(Fault::new(format!("the program has no part `{ROOMS}`: its style would reach nobody")));
+    };
+    rooms.push(ROOMS_STYLE.to_owned());
     let list = fresh.join(PARTS);
     let lines: Vec<String> =
         parts.iter().map(|(part, files)| format!("{part}: {}", files.join(" "))).collect();
@@ -45,6 +55,15 @@ pub fn build(project: &Project, toolchain: &WasmToolchain, dist: &Path) -> Resul
     let named = dist.join(&folder);
     fs::rename(&fresh, &named).map_err(at(&named))?;
     Ok(folder)
+}
+
+/// The sheets of a folder as one, in the order of their names.
+fn style_of_rooms(folder: &Path) -> Result<String> {
+    let mut whole = String::new();
+    for file in files(folder)? {
+        whole += &fs::read_to_string(&file).map_err(at(&file))?;
+    }
+    Ok(whole)
 }
 
 /// Compiles the program with what a splitter must know of it: names and relocations.

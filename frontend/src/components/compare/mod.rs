@@ -17,7 +17,8 @@ use crate::{
     worker,
 };
 use figures::Figures;
-use views::{Differences, Halves, Slide};
+pub use views::Slide;
+use views::{Differences, Halves};
 
 /// One of the two pictures.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -8,13 +8,21 @@ use crate::{
         picture::{Mat, Pixels},
         raster::Raster,
     },
-    i18n::{t_string, use_i18n},
+    i18n::{Says, t_string, use_i18n},
     worker::Compared,
 };
 
 /// Both pictures on top of each other, with a line between them that can be moved.
 #[component]
-pub fn Slide(first: Signal<Side>, second: Signal<Side>) -> impl IntoView {
+pub fn Slide(
+    /// The picture on the left of the line.
+    first: Signal<Side>,
+    /// The picture on its right.
+    second: Signal<Side>,
+    /// What the two are called.
+    #[prop(default = [|i18n| t_string!(i18n, lesson.first), |i18n| t_string!(i18n, lesson.second)])]
+    names: [Says; 2],
+) -> impl IntoView {
     let i18n = use_i18n();
     let pixels = expect_context::<Pixels>();
     let at = RwSignal::new(50.0_f64);
@@ -61,9 +69,9 @@ pub fn Slide(first: Signal<Side>, second: Signal<Side>) -> impl IntoView {
                     on:dblclick=move |_| at.set(50.0)
                     on:keydown=keys
                 />
-                <span class="compare-name" aria-hidden="true">{move || t_string!(i18n, lesson.first)}</span>
+                <span class="compare-name" aria-hidden="true">{move || names[0](i18n)}</span>
                 <span class="compare-name compare-name-right" aria-hidden="true">
-                    {move || t_string!(i18n, lesson.second)}
+                    {move || names[1](i18n)}
                 </span>
             </div>
         </div>

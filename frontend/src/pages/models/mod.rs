@@ -127,7 +127,7 @@ fn row(name: Says, value: String) -> AnyView {
 }
 
 /// A number of bytes as people say it.
-fn bytes(count: u64) -> String {
+pub fn bytes(count: u64) -> String {
     let mega = count as f64 / 1e6;
     if mega >= 1000.0 { format!("{:.1} GB", mega / 1000.0) } else { format!("{mega:.1} MB") }
 }

@@ -79,9 +79,9 @@ pub fn StudioPage() -> impl IntoView {
             (Some(id), _) => Shown::Image(ImageId::new(id)),
             (None, Some(id)) => Shown::Job(JobId::new(id)),
             // Whoever begins something new is not shown the last picture.
-            (None, None) if query.get("new").is_some() && jobs.active().is_empty() => Shown::Begin,
+            (None, None) if query.get("new").is_some() && jobs.drawing().is_empty() => Shown::Begin,
             (None, None) => jobs
-                .active()
+                .drawing()
                 .last()
                 .map(|job| Shown::Job(job.id.clone()))
                 .or_else(|| {
