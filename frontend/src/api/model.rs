@@ -1,6 +1,9 @@
 //! Routes of the noun `model`.
 
-use chapan_api::model::{LoraView, ModelView, UpscalerView};
+use chapan_api::{
+    id::ModelId,
+    model::{LoraView, ModelView, UpscalerView},
+};
 
 use super::{Failure, client};
 
@@ -12,6 +15,11 @@ pub async fn list() -> Result<Vec<ModelView>, Failure> {
 /// The installed LoRAs.
 pub async fn loras() -> Result<Vec<LoraView>, Failure> {
     client::get("/api/loras").await
+}
+
+/// Removes a LoRA of one's own.
+pub async fn delete_lora(id: &ModelId) -> Result<(), Failure> {
+    client::act("DELETE", &format!("/api/loras/{id}")).await
 }
 
 /// The installed upscalers.

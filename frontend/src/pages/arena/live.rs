@@ -63,6 +63,8 @@ struct Live {
     votes: RwSignal<Vec<VoteTally>>,
     stream: StoredValue<Option<Stream>, LocalStorage>,
     looking: StoredValue<bool>,
+    /// Whether another look is due already.
+    due: StoredValue<bool>,
     connection: Connection,
 }
 
@@ -102,7 +104,15 @@ impl Live {
         }
         if !is_final {
             self.follow();
-            set_timeout(move || self.look(), LOOK_AGAIN);
+            if !self.due.get_value() {
+                self.due.set_value(true);
+                let again = move || {
+                    if self.due.try_set_value(false).is_none() {
+                        self.look();
+                    }
+                };
+                set_timeout(again, LOOK_AGAIN);
+            }
         }
     }
 
@@ -115,8 +125,9 @@ impl Live {
                 set_timeout(
                     move || {
                         self.stream.try_update_value(|stream| *stream = None);
+                        self.look();
                     },
-                    LOOK_AGAIN,
+                    Duration::from_millis(100),
                 );
             }
         });
@@ -183,6 +194,7 @@ pub fn LivePart(id: CompetitionId) -> impl IntoView {
         votes: RwSignal::default(),
         stream: StoredValue::new_local(None),
         looking: StoredValue::new(false),
+        due: StoredValue::new(false),
         connection,
     };
     Effect::new(move |_| {

@@ -1,14 +1,18 @@
 //! The installed LoRAs and upscalers: what each was made for, the words that call it, the way to use it.
 
-use chapan_api::model::{LoraView, UpscalerView};
-use leptos::prelude::*;
+use chapan_api::{
+    id::ModelId,
+    model::{LoraView, UpscalerView},
+};
+use leptos::{prelude::*, task::spawn_local};
 use leptos_router::{NavigateOptions, hooks::use_navigate};
 
 use super::{bytes, row};
 use crate::{
+    api,
     components::icon::icon,
-    i18n::{t_string, use_i18n},
-    state::{draft::Draft, models::Models},
+    i18n::{self, t_string, use_i18n},
+    state::{draft::Draft, models::Models, toast::Toasts},
 };
 
 /// Both lists; each is shown where there is something in it, the LoRAs always say how to get one.
@@ -58,6 +62,20 @@ fn Lora(lora: LoraView) -> impl IntoView {
         rows.push(row(|_| "SHA-256", hash.chars().take(16).collect()));
     }
     let usable = lora.fault.is_none();
+    let toasts = expect_context::<Toasts>();
+    let models = expect_context::<Models>();
+    let own = lora.own.then(|| StoredValue::new(lora.id.clone()));
+    let remove = move |id: StoredValue<ModelId>| {
+        spawn_local(async move {
+            match api::model::delete_lora(&id.get_value()).await {
+                Ok(()) => {
+                    toasts.tell(untrack(|| t_string!(i18n, training.removed)));
+                    models.load();
+                }
+                Err(failure) => toasts.warn(untrack(|| i18n::failure(i18n, &failure)).fact),
+            }
+        });
+    };
     let words = lora.trigger_words.clone();
     view! {
         <li class="card">
@@ -96,6 +114,15 @@ fn Lora(lora: LoraView) -> impl IntoView {
                         >
                             {icon("studio")}
                             {move || t_string!(i18n, models.draw_with)}
+                        </button>
+                    }
+                })}
+            {own
+                .map(|id| {
+                    view! {
+                        <button type="button" class="btn" on:click=move |_| remove(id)>
+                            {icon("trash")}
+                            {move || t_string!(i18n, training.remove)}
                         </button>
                     }
                 })}

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     api::{self, Failure, stream::Stream},
     components::{icon::icon, notice::ErrorNotice},
-    i18n::{self, t_string, use_i18n},
+    i18n::{self, Language, t_string, use_i18n},
     state::{
         announce::Announcer,
         connection::Connection,
@@ -45,6 +45,11 @@ struct Run {
     pace: RwSignal<Option<[(u64, f64); 2]>>,
     stream: StoredValue<Option<Stream>, LocalStorage>,
     looking: StoredValue<bool>,
+    /// Whether another look is due already.
+    due: StoredValue<bool>,
+    /// Whether its last event has been read.
+    whole: StoredValue<bool>,
+    i18n: Language,
     connection: Connection,
     models: Models,
     announcer: Announcer,
@@ -89,22 +94,28 @@ impl Run {
             if before.is_some_and(|before| !before.is_final()) && status == JobStatus::Succeeded {
                 // Its LoRA stands among the others now.
                 self.models.load();
-                let i18n = use_context::<i18n::Language>();
-                if let Some(i18n) = i18n {
-                    self.announcer.say(untrack(|| t_string!(i18n, training.finished)));
-                }
+                self.announcer.say(untrack(|| t_string!(self.i18n, training.finished)));
             }
-        } else {
-            set_timeout(move || self.look(), LOOK_AGAIN);
+        } else if !self.due.get_value() {
+            self.due.set_value(true);
+            let again = move || {
+                if self.due.try_set_value(false).is_none() {
+                    self.look();
+                }
+            };
+            set_timeout(again, LOOK_AGAIN);
         }
+    }
+
+    fn is_final(self) -> Option<bool> {
+        self.view.try_with_untracked(|view| view.as_ref().is_some_and(|view| view.job.status.is_final()))
     }
 
     /// Follows its events from the first; what came before is told again and changes nothing.
     fn follow(self) {
         let open = self.stream.try_with_value(Option::is_some);
         let (Some(false), Some(id)) = (open, self.id.try_get_value()) else { return };
-        let whole = self.course.with_untracked(|course| course.finished.is_some());
-        if whole {
+        if self.whole.get_value() {
             return;
         }
         let stream = api::training::follow(&id, move |event| {
@@ -112,17 +123,13 @@ impl Run {
                 self.course.try_update(|course| course.apply(event));
                 return;
             }
-            // The last event has come, or the line is lost: a new look decides.
-            let ended = self
-                .view
-                .try_with_untracked(|view| view.as_ref().is_some_and(|view| view.job.status.is_final()));
-            if ended == Some(false) {
-                let again = move || {
-                    self.stream.try_update_value(|stream| *stream = None);
-                    self.look();
-                };
-                set_timeout(again, LOOK_AGAIN);
-            }
+            // The last event has come, or the line is lost: a new look decides. A stream cannot be dropped from within.
+            let end = move || {
+                self.stream.try_update_value(|stream| *stream = None);
+                self.whole.try_set_value(self.is_final() == Some(true));
+                self.look();
+            };
+            set_timeout(end, Duration::from_millis(100));
         });
         self.stream.set_value(stream);
     }
@@ -132,8 +139,11 @@ impl Run {
         spawn_local(async move {
             match self.connection.note(api::training::wish(&id, wish).await) {
                 Ok(view) => {
-                    if self.view.try_set(Some(view)).is_none() {
-                        self.look();
+                    if self.view.try_with_untracked(|_| ()).is_some() {
+                        // A failed one that goes on tells more.
+                        self.whole.set_value(false);
+                        self.take(view);
+                        self.follow();
                     }
                 }
                 Err(refusal) => drop(self.failure.try_set(Some(refusal))),
@@ -170,6 +180,9 @@ pub fn RunPart(id: TrainingId) -> impl IntoView {
         pace: RwSignal::new(None),
         stream: StoredValue::new_local(None),
         looking: StoredValue::new(false),
+        due: StoredValue::new(false),
+        whole: StoredValue::new(false),
+        i18n,
         connection,
         models: expect_context(),
         announcer: expect_context(),
