@@ -108,6 +108,11 @@ fn run(options: &Options) -> ExitCode {
         say(&format!("competition killed {} times on the way to {ended} ends", options.competition));
         checks.push(audit::Check { name: "a killed competition ends with the same bytes", fault });
     }
+    if options.rounds >= 10 {
+        // Kills that hit nothing would prove nothing.
+        let fault = (interrupted == 0).then(|| "no job was interrupted in all rounds".to_owned());
+        checks.push(audit::Check { name: "jobs were interrupted", fault });
+    }
     say(&format!("{interrupted} jobs were interrupted and started again"));
     let failed = checks.iter().filter(|check| check.fault.is_some()).count();
     for check in &checks {

@@ -34,7 +34,7 @@ pub(super) fn status_of(code: ErrorCode) -> StatusCode {
         ErrorCode::Forbidden | ErrorCode::CrossSite => StatusCode::FORBIDDEN,
         ErrorCode::NotFound | ErrorCode::NoBallot => StatusCode::NOT_FOUND,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-        ErrorCode::Conflict => StatusCode::CONFLICT,
+        ErrorCode::Conflict | ErrorCode::AlreadyExists | ErrorCode::SourceGone => StatusCode::CONFLICT,
         ErrorCode::NotEnoughMemory | ErrorCode::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
         ErrorCode::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,

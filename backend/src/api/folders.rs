@@ -96,5 +96,5 @@ pub(super) async fn delete_folder(
 
 fn taken(name: &str) -> ApiError {
     let fact = format!("you have a folder `{name}` already");
-    ApiError::new(ErrorCode::Conflict, fact, "choose another name").at_field("name")
+    ApiError::new(ErrorCode::AlreadyExists, fact, "choose another name").at_field("name")
 }

@@ -3,12 +3,13 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use chapan_api::error::{ErrorBody, ErrorCode};
+use chapan_api::error::ErrorBody;
 use chapan_api::generation::CreateGeneration;
 use chapan_api::grid::{CreateGrid, GridView};
 use chapan_api::id::GridId;
 use chapan_api::image::ImageKind;
 use chapan_api::job::JobView;
+use chapan_api::validation::{FieldError, Rule};
 
 use super::extract::JsonBody;
 use super::{ApiError, ApiResult, AppState, images, requests};
@@ -33,9 +34,8 @@ pub(super) async fn create_grid(
 ) -> ApiResult<(StatusCode, Json<JobView>)> {
     request.validate().map_err(ApiError::invalid)?;
     if request.base.keep_steps {
-        let fact = "`base.keep_steps` is given: the steps of a grid's pictures are not kept";
-        let hint = "leave it out, or ask for the picture alone";
-        return Err(ApiError::new(ErrorCode::InvalidField, fact, hint).at_field("base.keep_steps"));
+        let rule = Rule::Excludes { other: "x".to_owned() };
+        return Err(ApiError::invalid(vec![FieldError::new("base.keep_steps", rule)]));
     }
     let (model, base) = requests::complete(&app, &user.id, request.base.clone()).await?;
     // Tags of LoRAs stay in the prompt, where an axis may replace them; each place takes its own.

@@ -43,7 +43,7 @@ pub(super) async fn reproduce_image(
     }
     let record = row.record.ok_or_else(|| {
         ApiError::new(
-            ErrorCode::Conflict,
+            ErrorCode::SourceGone,
             "nothing is known about how this picture was made",
             "choose one that was made here; of a grid, one of its single pictures",
         )
@@ -85,7 +85,7 @@ pub(super) async fn show_reproduction(
 async fn request_of(app: &App, owner: &UserId, record: &ImageRecord) -> ApiResult<CreateGeneration> {
     if record.ingredients.outpaint.is_some() {
         return Err(ApiError::new(
-            ErrorCode::Conflict,
+            ErrorCode::SourceGone,
             "this picture was grown beyond its frame on the command line",
             "make it again there: `chapan generate --again FILE.png --image ORIGINAL.png --output AGAIN.png`",
         ));
@@ -108,7 +108,7 @@ async fn find_source(app: &App, owner: &UserId, source: &SourceRecord) -> ApiRes
     let same = app.store.image_with_file(owner, &source.sha256).await?;
     same.map(|row| row.id).ok_or_else(|| {
         ApiError::new(
-            ErrorCode::Conflict,
+            ErrorCode::SourceGone,
             "a picture that this one started from is gone",
             "bring it in again, if you still have the file that was downloaded here",
         )

@@ -64,14 +64,13 @@ pub(super) async fn complete(
 /// What a model made for inpainting needs, and what cannot follow inpainting.
 fn check_inpainting(model: &Checkpoint, request: &CreateGeneration) -> ApiResult<()> {
     if model.inpainting && request.mask_image.is_none() {
-        let fact = format!("the model `{}` is made for inpainting, and there is no mask", model.id);
-        let hint = "give a picture and a mask, or choose another model";
-        return Err(ApiError::new(ErrorCode::InvalidField, fact, hint).at_field("mask_image"));
+        let other = "mask_image".to_owned();
+        return Err(ApiError::invalid(vec![FieldError::new("model", Rule::Needs { other })]));
     }
     if request.hires.is_some() && request.mask_image.is_some() {
-        let fact = "`hires` is given with `mask_image`: the second pass would change what the mask keeps";
-        let hint = "repaint first, then make a larger copy of the result";
-        return Err(ApiError::new(ErrorCode::InvalidField, fact, hint).at_field("hires"));
+        // The second pass would change what the mask keeps.
+        let other = "mask_image".to_owned();
+        return Err(ApiError::invalid(vec![FieldError::new("hires", Rule::Excludes { other })]));
     }
     Ok(())
 }
@@ -79,9 +78,8 @@ fn check_inpainting(model: &Checkpoint, request: &CreateGeneration) -> ApiResult
 /// Steps are kept of a drawing in one pass.
 fn check_keeping(request: &CreateGeneration) -> ApiResult<()> {
     if request.keep_steps && request.hires.is_some() {
-        let fact = "`keep_steps` is given with `hires`: steps are kept of a picture in one pass";
-        let hint = "leave one of the two out";
-        return Err(ApiError::new(ErrorCode::InvalidField, fact, hint).at_field("keep_steps"));
+        let other = "hires".to_owned();
+        return Err(ApiError::invalid(vec![FieldError::new("keep_steps", Rule::Excludes { other })]));
     }
     Ok(())
 }
@@ -132,14 +130,12 @@ fn check_widths(
     for (index, wanted) in request.loras.iter().enumerate() {
         let width = files.iter().find(|(file, _)| file.id == wanted.model).and_then(|(_, width)| *width);
         if let Some(width) = width.filter(|width| *width != expected) {
-            let name = brief(wanted.model.as_str());
-            let fact = format!(
-                "the LoRA `{name}` was made for a model that looks at text of width {width}; that of `{}` is {expected}",
-                model.id
-            );
-            let hint = "choose one that was made for this model, or another model";
-            let field = lora_field(index, listed);
-            return Err(ApiError::new(ErrorCode::InvalidField, fact, hint).at_field(field));
+            let rule = Rule::OtherBase {
+                got: brief(wanted.model.as_str()).clone(),
+                base: format!("text of width {width}"),
+                expected: format!("{} ({expected})", model.id),
+            };
+            return Err(ApiError::invalid(vec![FieldError::new(lora_field(index, listed), rule)]));
         }
     }
     Ok(())
@@ -186,19 +182,13 @@ async fn check_loras(
             let fact = format!("the LoRA `{name}` is not installed");
             return Err(ApiError::new(ErrorCode::UnknownModel, fact, hint).at_field(field));
         };
-        if let Some(fault) = &lora.fault {
-            let fact = format!("the LoRA `{name}` cannot be used: {fault}");
-            return Err(ApiError::new(
-                ErrorCode::InvalidField,
-                fact,
-                "get its file again, or choose another",
-            )
-            .at_field(field));
+        if let Some(why) = lora.fault.clone() {
+            let rule = Rule::Unusable { got: name, why };
+            return Err(ApiError::invalid(vec![FieldError::new(field, rule)]));
         }
-        if let Some(family) = lora.family.as_ref().filter(|family| **family != model.family) {
-            let fact = format!("the LoRA `{name}` was made for {family}, not for `{}`", model.family);
-            let hint = "choose one that was made for this model, or another model";
-            return Err(ApiError::new(ErrorCode::InvalidField, fact, hint).at_field(field));
+        if let Some(base) = lora.family.clone().filter(|family| *family != model.family) {
+            let rule = Rule::OtherBase { got: name, base, expected: model.family.clone() };
+            return Err(ApiError::invalid(vec![FieldError::new(field, rule)]));
         }
     }
     Ok(())

@@ -52,7 +52,8 @@ pub struct Place {
     pub dtype: DType,
 }
 
-/// Folders whose folders are models: the program's own, then those of the data folder.
+/// Folders whose folders are models: the program's own, those of the data folder, and the one that `CHAPAN_MODELS_DIR` names, as
+/// for the server.
 pub fn model_folders(data_dir: Option<&Path>, environment: &Environment) -> Vec<PathBuf> {
     let data_dir = data_dir
         .map(Path::to_path_buf)
@@ -60,6 +61,7 @@ pub fn model_folders(data_dir: Option<&Path>, environment: &Environment) -> Vec<
         .unwrap_or_else(|| default_data_dir(environment));
     let mut folders = assets_folders("assets/models");
     folders.push(data_dir.join("models"));
+    folders.extend(environment.path("CHAPAN_MODELS_DIR"));
     folders
 }
 

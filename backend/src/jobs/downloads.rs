@@ -180,7 +180,8 @@ fn body(error: &HubError) -> ErrorBody {
         HubError::Gated { .. } | HubError::TokenRefused | HubError::Disabled(_) => ErrorCode::Forbidden,
         HubError::TooManyRequests(_) => ErrorCode::TooManyRequests,
         HubError::DiskFull { .. } => ErrorCode::StorageFull,
-        HubError::Exists(_) | HubError::Busy(_) => ErrorCode::Conflict,
+        HubError::Exists(_) => ErrorCode::AlreadyExists,
+        HubError::Busy(_) => ErrorCode::Conflict,
         HubError::Pickle { .. } | HubError::Unsupported { .. } | HubError::NothingUseful(_) => {
             ErrorCode::UnknownModel
         }

@@ -77,7 +77,7 @@ async fn stars_and_folders_are_kept_and_folders_go_without_their_pictures() {
 
     let path = format!("/api/folders/{}", folder.id);
     let taken = caller.post("/api/folders", &json!({ "name": "Шапан" })).await;
-    assert_eq!(refusal(taken, StatusCode::CONFLICT).await.code, ErrorCode::Conflict);
+    assert_eq!(refusal(taken, StatusCode::CONFLICT).await.code, ErrorCode::AlreadyExists);
     let renamed = caller.put(&path, &json!({ "name": "Coats" })).await;
     assert_eq!(json_of::<FolderView>(renamed, StatusCode::OK).await.name, "Coats");
     for (name, status) in [("", StatusCode::UNPROCESSABLE_ENTITY), ("a\0b", StatusCode::UNPROCESSABLE_ENTITY)]

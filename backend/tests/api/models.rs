@@ -46,7 +46,7 @@ async fn a_model_made_for_inpainting_says_so_and_asks_for_a_mask() {
     body["model"] = json!("repaints");
     let refused =
         refusal(caller.post("/api/generations", &body).await, StatusCode::UNPROCESSABLE_ENTITY).await;
-    assert_eq!((refused.code, refused.field.as_deref()), (ErrorCode::InvalidField, Some("mask_image")));
+    assert_eq!((refused.code, refused.field.as_deref()), (ErrorCode::InvalidField, Some("model")));
 }
 
 #[tokio::test]

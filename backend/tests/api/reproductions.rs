@@ -48,7 +48,7 @@ async fn a_picture_without_a_record_says_so() {
     let id = studio.bare_image(b"png").await;
     let refused =
         refusal(caller.act("POST", &format!("/api/images/{id}/reproduce")).await, StatusCode::CONFLICT).await;
-    assert_eq!(refused.code, ErrorCode::Conflict);
+    assert_eq!(refused.code, ErrorCode::SourceGone);
 }
 
 #[tokio::test(flavor = "multi_thread")]

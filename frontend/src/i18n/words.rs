@@ -78,7 +78,8 @@ pub fn refusal(i18n: Language, body: &ErrorBody) -> Words {
         return Words::new(sentence(&body.message), sentence(body.hint.as_deref().unwrap_or_default()));
     }
     let (fact, hint) = match body.code {
-        ErrorCode::InvalidField | ErrorCode::MalformedBody => {
+        ErrorCode::InvalidField => (t_string!(i18n, errors.invalid), t_string!(i18n, errors.invalid_hint)),
+        ErrorCode::MalformedBody => {
             (t_string!(i18n, errors.malformed), t_string!(i18n, errors.malformed_hint))
         }
         ErrorCode::UnsupportedContentType => {
@@ -100,6 +101,12 @@ pub fn refusal(i18n: Language, body: &ErrorBody) -> Words {
             (t_string!(i18n, errors.not_found), t_string!(i18n, errors.not_found_hint))
         }
         ErrorCode::Conflict => (t_string!(i18n, errors.conflict), t_string!(i18n, errors.conflict_hint)),
+        ErrorCode::AlreadyExists => {
+            (t_string!(i18n, errors.exists_already), t_string!(i18n, errors.exists_already_hint))
+        }
+        ErrorCode::SourceGone => {
+            (t_string!(i18n, errors.source_gone), t_string!(i18n, errors.source_gone_hint))
+        }
         ErrorCode::UnknownModel => {
             (t_string!(i18n, errors.unknown_model), t_string!(i18n, errors.unknown_model_hint))
         }
@@ -162,6 +169,17 @@ pub fn fault(i18n: Language, fault: &FieldError) -> Words {
         Rule::NotFound { got } => Words::new(
             t_string!(i18n, errors.text_not_found, got = got),
             t_string!(i18n, errors.text_not_found_hint),
+        ),
+        Rule::Excludes { other } => {
+            Words::new(t_string!(i18n, errors.excludes, other = other), t_string!(i18n, errors.excludes_hint))
+        }
+        Rule::OtherBase { got, base, expected } => Words::new(
+            t_string!(i18n, errors.other_base, got = got, base = base, expected = expected),
+            t_string!(i18n, errors.other_base_hint),
+        ),
+        Rule::Unusable { got, why } => Words::new(
+            t_string!(i18n, errors.unusable, got = got, why = why),
+            t_string!(i18n, errors.unusable_hint),
         ),
     }
 }

@@ -31,8 +31,12 @@ pub enum ErrorCode {
     NoBallot,
     /// The route does not know this method.
     MethodNotAllowed,
-    /// The thing is no longer in a state that allows this.
+    /// The thing is not in a state that allows this.
     Conflict,
+    /// There is one of that name already.
+    AlreadyExists,
+    /// What it was made from is gone, or not known.
+    SourceGone,
     /// The model is not installed.
     UnknownModel,
     /// The picture would need more memory than the machine has free.

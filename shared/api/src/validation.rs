@@ -83,6 +83,27 @@ pub enum Rule {
         /// The text.
         got: String,
     },
+    /// The field does not go together with another.
+    Excludes {
+        /// The other field.
+        other: String,
+    },
+    /// The file was made for another model.
+    OtherBase {
+        /// Its name.
+        got: String,
+        /// What it was made for.
+        base: String,
+        /// What it is to be used with.
+        expected: String,
+    },
+    /// The file cannot be used.
+    Unusable {
+        /// Its name.
+        got: String,
+        /// Why, in English.
+        why: String,
+    },
 }
 
 /// One fault of a request.
@@ -111,6 +132,8 @@ struct Flat {
     of: Option<u64>,
     other: Option<String>,
     expected: Option<String>,
+    base: Option<String>,
+    why: Option<String>,
     allowed: Option<Vec<String>>,
 }
 
@@ -126,7 +149,7 @@ impl TryFrom<Flat> for FieldError {
     type Error = String;
 
     fn try_from(flat: Flat) -> Result<Self, String> {
-        let Flat { field, rule, got, max, min, of, other, expected, allowed } = flat;
+        let Flat { field, rule, got, max, min, of, other, expected, base, why, allowed } = flat;
         let lacks = |name: &str| format!("the rule `{rule}` comes without `{name}`");
         let (count, text) = match got {
             Some(Got::Count(count)) => (Some(count), None),
@@ -150,6 +173,11 @@ impl TryFrom<Flat> for FieldError {
             }
             "control_character" => Rule::ControlCharacter { got: got? },
             "needs" => Rule::Needs { other: other.ok_or_else(|| lacks("other"))? },
+            "excludes" => Rule::Excludes { other: other.ok_or_else(|| lacks("other"))? },
+            "other_base" => {
+                Rule::OtherBase { got: got?, base: base.ok_or_else(|| lacks("base"))?, expected: expected? }
+            }
+            "unusable" => Rule::Unusable { got: got?, why: why.ok_or_else(|| lacks("why"))? },
             "too_many" => Rule::TooMany { max: most?, got: count? },
             "absent" => Rule::Absent { got: got? },
             "wrong_kind" => Rule::WrongKind { expected: expected?, got: got? },
@@ -185,6 +213,13 @@ impl FieldError {
                 format!("`{field}` has {got} pixels, its picture has {expected}")
             }
             Rule::NotFound { got } => format!("`{field}` is `{got}`, which does not occur in the text"),
+            Rule::Excludes { other } => {
+                format!("`{field}` is given with `{other}`: the two do not go together")
+            }
+            Rule::OtherBase { got, base, expected } => {
+                format!("`{field}` names `{got}`, which was made for {base}, not for {expected}")
+            }
+            Rule::Unusable { got, why } => format!("`{field}` names `{got}`, which cannot be used: {why}"),
         }
     }
 
@@ -207,6 +242,9 @@ impl FieldError {
             Rule::WrongKind { expected, .. } => format!("give a {expected}"),
             Rule::OtherSize { expected, .. } => format!("draw it at {expected}"),
             Rule::NotFound { .. } => "replace a text that stands there, letter by letter".to_owned(),
+            Rule::Excludes { .. } => "leave one of the two out".to_owned(),
+            Rule::OtherBase { .. } => "choose one that was made for this model, or another model".to_owned(),
+            Rule::Unusable { .. } => "get its file again, or choose another".to_owned(),
         }
     }
 }

@@ -82,9 +82,13 @@ pub fn prompt_gate(group: Group) -> Option<f64> {
 }
 
 /// Prints the figures as a table or as JSON.
+///
+/// # Errors
+/// When a gate is missed: a command that measures tells so by its status too.
 pub fn report(figures: &[Figure], json: bool) -> Result<(), Failure> {
     if json {
-        return output::say_json(&figures);
+        output::say_json(&figures)?;
+        return verdict(figures);
     }
     let header = ["MEASURE", "GROUP", "VALUE", "GATE", "", "ANSWERS"].map(str::to_owned);
     let rows = figures.iter().map(|figure| {
@@ -105,7 +109,25 @@ pub fn report(figures: &[Figure], json: bool) -> Result<(), Failure> {
     output::say_table(std::iter::once(header).chain(rows))?;
     let missed = figures.iter().filter(|figure| !figure.passes()).count();
     let gates = figures.iter().filter(|figure| figure.gate.is_some()).count();
-    output::say(&format!("{} of {gates} gates reached", gates - missed))
+    output::say(&format!("{} of {gates} gates reached", gates - missed))?;
+    verdict(figures)
+}
+
+fn verdict(figures: &[Figure]) -> Result<(), Failure> {
+    let missed: Vec<String> = figures
+        .iter()
+        .filter(|figure| !figure.passes())
+        .map(|figure| format!("{} of {}", figure.measure, figure.group.unwrap_or("all")))
+        .collect();
+    if missed.is_empty() {
+        return Ok(());
+    }
+    let fact = format!(
+        "{} missed: {}",
+        if missed.len() == 1 { "a gate is" } else { "gates are" },
+        missed.join(", ")
+    );
+    Err(Failure::new(fact, "train on, or measure more scenes: few say little"))
 }
 
 #[cfg(test)]

@@ -34,7 +34,8 @@ pub struct LoraDescription {
     pub tags: Vec<(String, u64)>,
     /// What it was made for.
     pub base: Option<BaseModel>,
-    /// The very model, in the file's own words: `ss_base_model_version`, else `modelspec.architecture`.
+    /// The very model, in the file's own words: the file that it was trained on (`ss_sd_model_name`), else
+    /// `ss_base_model_version`, else `modelspec.architecture`.
     pub base_version: Option<String>,
     /// Formats of its factors, such as `LoRA`, `LoHa`, `DoRA`.
     pub formats: Vec<&'static str>,
@@ -89,7 +90,10 @@ pub fn describe(file: &LoraFile) -> LoraDescription {
         trigger_words,
         tags,
         base: BaseModel::of(source),
-        base_version: text("ss_base_model_version").or_else(|| text("modelspec.architecture")),
+        base_version: text("ss_sd_model_name")
+            .map(|name| name.strip_suffix(".safetensors").unwrap_or(&name).to_owned())
+            .or_else(|| text("ss_base_model_version"))
+            .or_else(|| text("modelspec.architecture")),
         formats: shapes.formats,
         ranks: shapes.ranks,
         alpha: source
