@@ -1,6 +1,8 @@
 //! The judge, and the picture tower of the scoring CLIP: two trainings of one kind, by two seeds. A network that is to measure
 //! must not be what anything was trained against.
 
+use std::sync::OnceLock;
+
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
@@ -25,14 +27,18 @@ const LOOK: usize = 50;
 /// What is taken from the right answer and spread over all, so that no answer is ever quite sure.
 const SMOOTHING: f64 = 0.02;
 
+/// Numbers of the noise that pictures get, each from another place on: drawing as many for each would take as long as drawing
+/// the picture.
+const NOISE: usize = 1 << 18;
+
 /// Trains a tower to say which value of every group a picture shows.
-#[derive(Clone, Copy)]
 pub struct Attributes<'a> {
     name: &'static str,
     scenes: &'a dyn Scenes,
     layers: &'a [LayerConfig],
     side: usize,
     batch: usize,
+    noise: OnceLock<Vec<f32>>,
 }
 
 impl<'a> Attributes<'a> {
@@ -49,7 +55,7 @@ impl<'a> Attributes<'a> {
         let wanted = outputs(scenes.groups());
         match layers.last() {
             Some(LayerConfig::Linear { out, .. }) if *out == wanted => {
-                Ok(Self { name, scenes, layers, side, batch: BATCH })
+                Ok(Self { name, scenes, layers, side, batch: BATCH, noise: OnceLock::new() })
             }
             _ => Err(Error::config(
                 "judge",
@@ -82,25 +88,42 @@ impl Labelled {
 
 /// Levels as numbers in -1..1, planes first.
 pub(super) fn planes(rgb: &[u8]) -> Vec<f32> {
-    (0..3).flat_map(|c| rgb.iter().skip(c).step_by(3).map(|level| f32::from(*level) / 127.5 - 1.0)).collect()
+    (0..3).flat_map(|c| rgb.iter().skip(c).step_by(3).map(|level| level_of(*level))).collect()
 }
 
-/// Blur and noise, so that the tower looks at shapes, not at the renderer's last pixel.
-fn blemish(picture: &mut Vec<f32>, side: usize, blur: bool, strength: f32, noise: &[f32]) {
-    if blur {
-        let near = |at: usize, step: usize| [at.saturating_sub(step), at, (at + step).min(side - 1)];
-        let blurred = |(place, plane): (usize, &[f32])| {
-            let (y, x) = (place / side, place % side);
-            let sum: f32 = near(y, 1).iter().flat_map(|y| near(x, 1).map(|x| plane[y * side + x])).sum();
-            sum / 9.0
-        };
-        *picture = picture
-            .chunks_exact(side * side)
-            .flat_map(|plane| (0..side * side).map(move |place| blurred((place, plane))))
-            .collect();
-    }
-    for (value, noise) in picture.iter_mut().zip(noise) {
-        *value += strength * noise;
+fn level_of(level: u8) -> f32 {
+    f32::from(level) / 127.5 - 1.0
+}
+
+/// Pictures `(count, 3, side, side)` in -1..1 that lie as the kernels like them; `draw` gives the levels of each, and `change`
+/// may change its numbers.
+pub(super) fn pictures(
+    count: usize,
+    side: usize,
+    draw: impl Fn(usize) -> Vec<u8> + Sync,
+    change: impl Fn(usize, &mut [f32]) + Sync,
+) -> Result<Tensor> {
+    let len = 3 * side * side;
+    let mut values = vec![0f32; count * len];
+    values.par_chunks_mut(len).enumerate().for_each(|(index, picture)| {
+        for (value, level) in picture.iter_mut().zip(draw(index)) {
+            *value = level_of(level);
+        }
+        change(index, picture);
+    });
+    Ok(Tensor::from_vec(values, (count, side, side, 3), &Device::Cpu)?.permute((0, 3, 1, 2))?)
+}
+
+/// The mean of every pixel and its eight neighbours; those outside are as the nearest inside.
+fn blur(picture: &mut [f32], side: usize) {
+    let sharp = picture.to_vec();
+    let near = |at: usize| [at.saturating_sub(1), at, (at + 1).min(side - 1)];
+    for (place, out) in picture.chunks_exact_mut(3).enumerate() {
+        let (rows, columns) = (near(place / side), near(place % side));
+        for (c, out) in out.iter_mut().enumerate() {
+            let sum: f32 = rows.iter().flat_map(|y| columns.map(|x| sharp[(y * side + x) * 3 + c])).sum();
+            *out = sum / 9.0;
+        }
     }
 }
 
@@ -136,18 +159,22 @@ impl Stage for Attributes<'_> {
     fn batch(&self, moment: Moment, _kept: &Kept) -> Result<Labelled> {
         // Every step sees scenes that no step saw before.
         let (first, side) = (moment.place(self.batch), self.side);
+        // Blur and noise, so that the tower looks at shapes, not at the renderer's last pixel.
         let mut chance = Chance::new(moment.seed, "blemish", moment.step as u64);
-        let (blur, strength) = (chance.unit() < 0.4, 0.12 * chance.unit() as f32);
-        let one = |index: usize| {
-            let scene = first + index as u64;
-            let mut picture = planes(&self.scenes.draw(scene, side).rgb);
-            let noise = Chance::new(moment.seed, "picture noise", scene).normal(picture.len());
-            blemish(&mut picture, side, blur, strength, &noise);
-            picture
-        };
-        let pictures: Vec<f32> = (0..self.batch).into_par_iter().flat_map_iter(one).collect();
-        let pictures = Tensor::from_vec(pictures, (self.batch, 3, side, side), &Device::Cpu)?;
-        let values = (first..first + self.batch as u64).map(|scene| self.scenes.values(scene));
+        let (blurred, strength) = (chance.unit() < 0.4, 0.12 * chance.unit() as f32);
+        let bank = self.noise.get_or_init(|| Chance::new(moment.seed, "picture noise", 0).normal(NOISE));
+        let scene = |index: usize| first + index as u64;
+        let draw = |index: usize| self.scenes.draw(scene(index), side).rgb;
+        let pictures = pictures(self.batch, side, draw, |index, picture| {
+            if blurred {
+                blur(picture, side);
+            }
+            let from = Chance::new(moment.seed, "place in the noise", scene(index)).below(NOISE);
+            for (value, noise) in picture.iter_mut().zip(bank.iter().cycle().skip(from)) {
+                *value += strength * noise;
+            }
+        })?;
+        let values = (0..self.batch).map(|index| self.scenes.values(scene(index)));
         Ok(Labelled { pictures, values: values.collect() })
     }
 
@@ -168,7 +195,7 @@ impl Stage for Attributes<'_> {
         let count = scenes.unwrap_or(SCENES);
         let seen = |index: usize| self.scenes.held_out(index as u64);
         let right = answers(&tower, self.scenes, self.side, count, |index| {
-            planes(&self.scenes.draw(seen(index), self.side).rgb)
+            self.scenes.draw(seen(index), self.side).rgb
         })?;
         Ok(right.figures("judge", GATE))
     }
@@ -202,14 +229,13 @@ pub(super) fn answers(
     scenes: &dyn Scenes,
     side: usize,
     count: usize,
-    show: impl Fn(usize) -> Vec<f32> + Sync,
+    show: impl Fn(usize) -> Vec<u8> + Sync,
 ) -> Result<Right> {
     let groups = scenes.groups();
     let mut counts = vec![(0, 0); groups.len()];
     for first in (0..count).step_by(LOOK) {
         let indices = first..(first + LOOK).min(count);
-        let pictures: Vec<f32> = indices.clone().into_par_iter().flat_map_iter(&show).collect();
-        let pictures = Tensor::from_vec(pictures, (indices.len(), 3, side, side), &Device::Cpu)?;
+        let pictures = pictures(indices.len(), side, |index| show(first + index), |_, _| {})?;
         let (_, logits) = tower.forward(&pictures)?;
         for (logits, index) in logits.to_vec2::<f32>()?.iter().zip(indices) {
             let values = scenes.values(scenes.held_out(index as u64));

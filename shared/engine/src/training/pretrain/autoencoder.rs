@@ -1,8 +1,8 @@
 //! The autoencoder, and the polish of its decoder.
 //!
 //! The encoder is taught linear latents while the decoder learns to read them; then both are tuned together while a pull towards
-//! those latents fades. The polish comes when the denoiser has learnt the latents: the encoder stays, the decoder learns more,
-//! the second half of the time for the decibels alone.
+//! those latents fades. The polish comes when the denoiser has learnt the latents: the encoder stays, the decoder learns more, in
+//! the last three quarters of the time for the decibels alone.
 
 use std::collections::BTreeMap;
 
@@ -62,7 +62,7 @@ impl<'a> Autoencoder<'a> {
 
     /// Whether a step is for decibels alone.
     fn is_finish(&self, moment: Moment) -> bool {
-        self.is_polish() && moment.done() >= 0.5
+        self.is_polish() && moment.done() >= 0.25
     }
 
     /// The upper left corner of a crop of half the side.

@@ -11,7 +11,7 @@ use candle_core::{Device, Tensor};
 use half::f16;
 use rayon::prelude::*;
 
-use super::attributes::planes;
+use super::attributes::pictures;
 use super::begin::Begin;
 use super::chance::{Chance, rounds};
 use super::family::Family;
@@ -109,8 +109,7 @@ impl<'a> Denoiser<'a> {
             return Ok(known.clone());
         }
         let side = self.family.side;
-        let picture = planes(&self.scenes.draw(scene, side).rgb);
-        let picture = Tensor::from_vec(picture, (1, 3, side, side), &Device::Cpu)?;
+        let picture = pictures(1, side, |_| self.scenes.draw(scene, side).rgb, |_, _| {})?;
         let mean = numbers(&self.vae.encode(&picture)?.mean)?;
         let found: Arc<[f16]> = mean.into_iter().map(f16::from_f32).collect();
         lock().insert(scene, found.clone());

@@ -8,9 +8,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{Device, IndexOp, Tensor};
-use rayon::prelude::*;
 
-use super::attributes::planes;
+use super::attributes::pictures;
 use super::begin::Begin;
 use super::chance::{Chance, rounds};
 use super::family::Family;
@@ -78,13 +77,9 @@ impl<'a> TextImage<'a> {
         };
         let side = self.family.side;
         for part in missing.chunks(LOOK) {
-            let draw = |scene: &u64| planes(&self.scenes.draw(*scene, side).rgb);
-            let pictures: Vec<f32> = part.par_iter().flat_map_iter(draw).collect();
-            let (features, outputs) = self.tower.forward(&Tensor::from_vec(
-                pictures,
-                (part.len(), 3, side, side),
-                &Device::Cpu,
-            )?)?;
+            let draw = |index: usize| self.scenes.draw(part[index], side).rgb;
+            let pictures = pictures(part.len(), side, draw, |_, _| {})?;
+            let (features, outputs) = self.tower.forward(&pictures)?;
             let rows = Tensor::cat(&[features, outputs], 1)?.to_vec2::<f32>()?;
             lock().extend(part.iter().copied().zip(rows.into_iter().map(Arc::from)));
         }
