@@ -42,7 +42,7 @@ pub(super) async fn installed(app: &App) -> ApiResult<Vec<Checkpoint>> {
     tokio::task::spawn_blocking(move || catalog.models()).await.map_err(ApiError::internal)
 }
 
-/// The files of a small model, for a browser that draws by itself. Large models are not found here.
+/// The files of a small model, for a browser that draws by itself; of a large one its tokenizers, for one that counts tokens.
 #[utoipa::path(
     get, path = "/api/models/{id}/files", tag = "model", params(("id" = String, Path)),
     responses((status = OK, body = Vec<ModelFile>), (status = NOT_FOUND, body = ErrorBody))
@@ -55,7 +55,7 @@ pub(super) async fn list_files(
     Ok(Json(portable(&app, id).await?.files))
 }
 
-/// One file of a small model.
+/// One file of such a list.
 #[utoipa::path(
     get, path = "/api/models/{id}/files/{*path}", tag = "model",
     params(("id" = String, Path), ("path" = String, Path), VersionQuery),

@@ -67,12 +67,12 @@ impl ChosenLora {
         UseLora { model: ModelId::new(stem), weight: self.unet_weight, text_encoder_weight }
     }
 
-    /// What records say of it, its hash included.
-    pub fn record(&self) -> Result<LoraRecord, Failure> {
+    /// What records say of it, its hash included; `unmatched` tensors of it did nothing.
+    pub fn record(&self, unmatched: usize) -> Result<LoraRecord, Failure> {
         let UseLora { model, weight, text_encoder_weight } = self.wanted();
         let hash = WeightFiles::new(vec![self.path.clone()]).sha256();
         let sha256 = Some(hash.map_err(|error| Failure::new(error, "can the LoRA's file be read?"))?);
-        Ok(LoraRecord { model, sha256, weight, text_encoder_weight })
+        Ok(LoraRecord { model, sha256, weight, text_encoder_weight, unmatched: unmatched as u32 })
     }
 }
 
@@ -87,10 +87,11 @@ pub fn recorded(records: &[LoraRecord], folders: &[PathBuf]) -> Result<Vec<Chose
     records.iter().map(found).collect()
 }
 
-/// Reads the files and puts them on the model.
-pub fn put_on(pipeline: &mut StableDiffusionXl, chosen: &[ChosenLora]) -> Result<(), Failure> {
+/// Reads the files and puts them on the model. Answers how many tensors of each fitted nothing there.
+pub fn put_on(pipeline: &mut StableDiffusionXl, chosen: &[ChosenLora]) -> Result<Vec<usize>, Failure> {
     let applied = read(pipeline, chosen)?;
-    Ok(pipeline.set_loras(&applied, Application::Unmerged)?)
+    pipeline.set_loras(&applied, Application::Unmerged)?;
+    Ok(applied.iter().map(|applied| applied.lora.report().unmatched.len()).collect())
 }
 
 /// Reads the files for this model.

@@ -300,6 +300,7 @@ mod tests {
                 sha256: Some("aabbccddeeff0011".into()),
                 weight: 0.8,
                 text_encoder_weight: Some(0.5),
+                unmatched: 0,
             }],
             ..Ingredients::default()
         };

@@ -10,8 +10,12 @@ use sha2::{Digest, Sha256};
 use super::hashes::{hex, sha256_of};
 use super::{Catalog, Error};
 
-/// Larger models are no download for a page.
+/// Larger models are no download for a page; only what cuts their prompts into tokens is.
 const MAX_BYTES: u64 = 64 << 20;
+/// Tokenizers larger than this are none of CLIP.
+const MAX_TOKENIZER_BYTES: u64 = 16 << 20;
+/// Where a checkpoint keeps the tokenizers of its text encoders.
+const TOKENIZERS: [&str; 2] = ["tokenizer/", "tokenizer_2/"];
 /// What a model is made of; nothing else of its folder is handed out.
 const ENDINGS: [&str; 3] = ["json", "txt", "safetensors"];
 
@@ -35,8 +39,9 @@ impl PortableModel {
 }
 
 impl Catalog {
-    /// The small model of this identifier: a folder of the catalog by its name, whatever kind of model it is. `None`
-    /// when there is no such folder, or it is too large to be taken along.
+    /// The small model of this identifier: a folder of the catalog by its name, whatever kind of model it is. Of one that is
+    /// too large to be taken along only the tokenizers, with which prompts are counted. `None` when there is no such
+    /// folder, or nothing of it can be handed out.
     pub fn portable(&self, id: &ModelId) -> Result<Option<PortableModel>, Error> {
         let Some(folder) = self.folder(id) else { return Ok(None) };
         let mut found = Vec::new();
@@ -45,7 +50,13 @@ impl Catalog {
         let total: u64 = found.iter().map(|(_, size)| size).sum();
         let weights = found.iter().any(|(path, _)| path.ends_with(".safetensors"));
         if total > MAX_BYTES || !weights {
-            return Ok(None);
+            found.retain(|(path, _)| {
+                TOKENIZERS.iter().any(|folder| path.starts_with(folder)) && !path.ends_with(".safetensors")
+            });
+            let size: u64 = found.iter().map(|(_, size)| size).sum();
+            if found.is_empty() || size > MAX_TOKENIZER_BYTES {
+                return Ok(None);
+            }
         }
         let describe = |(path, size_bytes): (String, u64)| {
             let sha256 = sha256_of(&folder.join(&path))?;

@@ -159,6 +159,7 @@ pub(super) fn put_on(
             None => Arc::new(model.pipeline.read_lora(&LoraFile::open(&file.path)?)?),
         };
         held.insert(sha256.clone(), lora.clone());
+        let unmatched = lora.report().unmatched.len() as u32;
         applied.push(AppliedLora {
             lora,
             unet_weight: wanted.weight,
@@ -169,6 +170,7 @@ pub(super) fn put_on(
             sha256: Some(sha256),
             weight: wanted.weight,
             text_encoder_weight: wanted.text_encoder_weight,
+            unmatched,
         });
     }
     model.pipeline.set_loras(&applied, Application::Unmerged)?;

@@ -142,5 +142,13 @@ async fn a_large_model_stays_where_it_is() {
     weights.set_len(65 << 20).unwrap();
     let dirs = vec![models.path().to_owned()];
     let studio = Studio::with(|config| config.models_dirs = dirs).await;
-    refusal(studio.local().get("/api/models/large/files").await, StatusCode::NOT_FOUND).await;
+    let caller = studio.local();
+    refusal(caller.get("/api/models/large/files").await, StatusCode::NOT_FOUND).await;
+    // With its tokenizers a prompt can be counted.
+    std::fs::create_dir(folder.join("tokenizer")).unwrap();
+    std::fs::write(folder.join("tokenizer/vocab.json"), "{}").unwrap();
+    let files: Vec<ModelFile> = json_of(caller.get("/api/models/large/files").await, StatusCode::OK).await;
+    let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
+    assert_eq!(paths, ["tokenizer/vocab.json"]);
+    refusal(caller.get("/api/models/large/files/model.safetensors").await, StatusCode::NOT_FOUND).await;
 }

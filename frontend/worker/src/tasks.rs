@@ -126,6 +126,10 @@ async fn prepare(model: &str, tell: &impl Fn(Answer, Vec<Vec<u8>>)) -> Result<Rc
     let start = now();
     let progress = |done, total| tell(Answer::Fetching { done, total }, Vec::new());
     let files = files::fetch(&scope(), model, |_| true, progress).await?;
+    // Of a model that is too large to draw with here only the tokenizers come.
+    if !files.keys().any(|path| path.ends_with(".safetensors")) {
+        return Err(Refusal::new(Reason::NoModel, format!("`{model}` is too large for a browser")));
+    }
     // One model at a time: the old one goes before the new one comes.
     EASEL.set(None);
     let mut easel = Easel::new(files).map_err(engine)?;

@@ -137,7 +137,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failu
     let bar = output::progress_bar(u64::from(request.num_inference_steps), "loading");
     let mut started = Instant::now();
     let mut pipeline = installed.load(&place)?;
-    loras::put_on(&mut pipeline, &loras)?;
+    let unmatched = loras::put_on(&mut pipeline, &loras)?;
     let asked = (
         arguments.width.or(known.map(|known| known.width)),
         arguments.height.or(known.map(|known| known.height)),
@@ -164,8 +164,8 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failu
                 let failed = |_| Err(Failure::new("the model's hash was not computed", "try again"));
                 sha256 = hash.join().unwrap_or_else(failed)?;
             }
-            let records =
-                loras.iter().map(loras::ChosenLora::record).collect::<Result<Vec<LoraRecord>, _>>()?;
+            let records = loras.iter().zip(&unmatched).map(|(lora, unmatched)| lora.record(*unmatched));
+            let records = records.collect::<Result<Vec<LoraRecord>, _>>()?;
             let ingredients = source.ingredients(&seeded(&request, &call), records, hires);
             let record = record(&seeded(&request, &call), &installed, &place, sha256.clone(), ingredients);
             let path = numbered(&arguments.output, index, arguments.num_images_per_prompt);

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use chapan_api::image::ImageRecord;
+use chapan_api::image::{ImageRecord, LoraRecord};
 use chapan_engine::pipelines::Picture;
 use serde::Serialize;
 
@@ -69,7 +69,14 @@ impl Report {
             *duration_ms as f64 / 1000.0,
             record.device,
             record.dtype
-        ))
+        ))?;
+        for lora in record.ingredients.loras.iter().filter(|lora| lora.unmatched > 0) {
+            let LoraRecord { model, unmatched, .. } = lora;
+            output::say(&format!(
+                "  `{model}`: {unmatched} of its tensors fit nothing in this model and did nothing"
+            ))?;
+        }
+        Ok(())
     }
 }
 

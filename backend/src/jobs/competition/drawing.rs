@@ -104,13 +104,14 @@ impl<'a, 'p> ModelDraws<'a, 'p> {
                 path: path.clone(),
                 fault: format!("it cannot be read: {error}"),
             };
+            let lora = Arc::new(self.artist.pipeline.read_lora(&file)?);
             records.push(LoraRecord {
                 model: id.clone(),
                 sha256: Some(hash.map_err(unreadable)?),
                 weight: 1.0,
                 text_encoder_weight: None,
+                unmatched: lora.report().unmatched.len() as u32,
             });
-            let lora = Arc::new(self.artist.pipeline.read_lora(&file)?);
             applied.push(AppliedLora { lora, unet_weight: 1.0, text_encoder_weight: 1.0 });
         }
         self.artist.pipeline.set_loras(&applied, Application::Unmerged)?;

@@ -30,6 +30,9 @@ pub struct LoraRecord {
     /// Strength in the text encoders, when it differed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text_encoder_weight: Option<f64>,
+    /// Tensors of its file that fitted nothing in the model, and did nothing.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unmatched: u32,
 }
 
 /// How far a picture was grown to each side, in pixels.
@@ -98,6 +101,11 @@ pub struct Ingredients {
     /// Version of the engine's numbers: it grows when the same request gives another picture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
@@ -269,6 +277,7 @@ mod tests {
             sha256: None,
             weight: 0.8,
             text_encoder_weight: None,
+            unmatched: 3,
         }];
         let json = serde_json::to_string(&record).unwrap();
         assert!(json.contains(r#""strength":0.5"#), "{json}");
@@ -325,6 +334,7 @@ mod tests {
             sha256: None,
             weight: 0.8,
             text_encoder_weight: Some(0.1),
+            unmatched: 0,
         }];
         let hires = request.hires.clone().map(|request| HiresRecord { request, upscaler_hash: None });
         let ingredients = Ingredients::of(&request, (source("i"), source("k")), loras, hires);
