@@ -380,6 +380,16 @@ async fn what_cannot_be_learnt_is_refused_before_anybody_waits() {
         [FindingCode::NoCaption, FindingCode::NoReferences],
         "no caption, no trigger"
     );
+    // The same picture thrice, as a file that was brought in three times.
+    let mut same = Vec::new();
+    for _ in 0..3 {
+        same.push(caller.upload(picture(64, 64, 8)).await.id);
+    }
+    let same = json!({ "name": "same", "trigger_word": "zed", "images": same });
+    let same: DatasetView = json_of(caller.post("/api/datasets", &same).await, StatusCode::CREATED).await;
+    let found = codes(&same).await;
+    let repeated = found.iter().filter(|code| **code == FindingCode::Duplicate).count();
+    assert!(repeated == 2 && found.contains(&FindingCode::FewReferences), "{found:?}");
     let wide = zip(&[("a.png", &picture(8000, 40, 1)), ("a.txt", b"a line")]);
     let wide: DatasetView = json_of(send_archive(&caller, "wide", wide).await, StatusCode::CREATED).await;
     let found = codes(&wide).await;
@@ -389,6 +399,10 @@ async fn what_cannot_be_learnt_is_refused_before_anybody_waits() {
     let waiting = view(&caller, &job).await;
     assert_eq!((waiting.last_step, waiting.loss, waiting.lora), (0, None, None));
 
+    let long = "a hat ".repeat(100);
+    let long = zip(&[("a.png", &picture(64, 64, 1)), ("a.txt", long.as_bytes())]);
+    let long: DatasetView = json_of(send_archive(&caller, "long", long).await, StatusCode::CREATED).await;
+    assert!(codes(&long).await.contains(&FindingCode::LongCaption));
     let data = dataset(&caller).await;
     for (field, value) in [
         ("rank", json!(0)),

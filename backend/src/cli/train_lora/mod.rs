@@ -84,6 +84,7 @@ pub fn run(arguments: &Arguments, environment: &Environment) -> Result<(), Failu
             Doing::Looking => teller.doing("looking at the pictures"),
             Doing::Encoding(done, of) => teller.encoding(done, of),
             Doing::TryingStep => teller.doing("trying a step"),
+            Doing::Drawing => {}
             Doing::Preflight(preflight) => said = teller.preflight(preflight),
             Doing::Event(event) => {
                 if matches!(event, TrainingEvent::Started { .. }) {

@@ -85,7 +85,7 @@ pub(super) fn train_round(
             found = preflight.clone();
             Wish::Continue
         }
-        Doing::Looking | Doing::Encoding(..) | Doing::TryingStep => observer(None),
+        Doing::Looking | Doing::Encoding(..) | Doing::TryingStep | Doing::Drawing => observer(None),
     };
     let start = Start { resume: true, look_first, only_look: false };
     let outcome = match prepare(artist.pipeline, &setup, &mut hear)? {

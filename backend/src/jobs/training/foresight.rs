@@ -4,14 +4,18 @@
 use std::path::Path;
 
 use chapan_api::training::{CreateTraining, Preflight};
+use chapan_engine::tokenizer::{ClipTokenizer, TokenizerFiles};
 use chapan_engine::training::{Role, estimate};
 
-use super::preflight::{Sizes, put_together};
+use super::preflight::{Sizes, long_caption, put_together};
 use super::reading::Known;
 use super::{PictureSet, Planned, TrainingError, config_of};
 use crate::datasets::{Buckets, CaptionTemplate};
 use crate::hub::Checkpoint;
 use crate::store::{PictureRole, Recipe};
+
+/// Tokens that CLIP's text encoders read, where a tokenizer does not say it.
+const USUAL_TOKENS: usize = 77;
 
 /// A picture that is known by its row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +100,41 @@ pub fn foresee(
         steps_left: u64::from(request.max_train_steps.unwrap_or_default()),
         has_mean: config.ema_decay.is_some(),
     };
-    Ok(put_together(&set, &sizes, planned, Vec::new()))
+    let tokenizers = tokenizers(&model.folder)?;
+    let long = set.described().filter_map(|(file, caption)| {
+        let reports: Vec<_> = tokenizers
+            .iter()
+            .map(|tokenizer| tokenizer.report(caption, tokenizer.model_max_length().unwrap_or(USUAL_TOKENS)))
+            .collect();
+        long_caption(file, &reports)
+    });
+    Ok(put_together(&set, &sizes, planned, long.collect()))
+}
+
+/// The tokenizers of a checkpoint; small files beside its weights.
+fn tokenizers(model: &Path) -> Result<Vec<ClipTokenizer>, TrainingError> {
+    let mut found = Vec::new();
+    for folder in
+        ["tokenizer", "tokenizer_2"].map(|name| model.join(name)).iter().filter(|path| path.is_dir())
+    {
+        let mut unreadable = None;
+        let files = TokenizerFiles::read(|name| {
+            let path = folder.join(name);
+            match std::fs::read(&path) {
+                Ok(bytes) => Ok(Some(bytes)),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+                Err(source) => {
+                    unreadable = Some(TrainingError::Read { path, source });
+                    Ok(None)
+                }
+            }
+        })?;
+        if let Some(error) = unreadable {
+            return Err(error);
+        }
+        found.push(ClipTokenizer::new(&files)?);
+    }
+    Ok(found)
 }
 
 /// How long a step of this request will take, by the newest training at the same resolution: as many times as long as it has

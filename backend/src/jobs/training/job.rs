@@ -179,7 +179,8 @@ impl<'a> Teller<'a> {
         let before = self.stepped.take();
         match doing {
             Doing::Looking | Doing::Encoding(..) => self.progress(JobPhase::Encoding, 0),
-            Doing::TryingStep => {}
+            // Its time is none of a step's.
+            Doing::TryingStep | Doing::Drawing => {}
             Doing::Preflight(preflight) => self.blocked = Some(preflight.clone()),
             Doing::Event(event) => {
                 if let TrainingEvent::Step { step, .. } = event {

@@ -1,6 +1,9 @@
 //! What is known before the first step: sizes, memory, space, time.
 
+use std::path::Path;
+
 use chapan_api::training::{Finding, FindingCode, Preflight, Severity};
+use chapan_engine::tokenizer::TokenReport;
 use chapan_engine::training::{Role, Trainer};
 
 use super::{PictureSet, RunFolder};
@@ -48,19 +51,20 @@ pub fn plan(trainer: &Trainer<'_>, set: &PictureSet, folder: &RunFolder, planned
     let mut findings = Vec::new();
     for (file, caption) in set.described() {
         let reports = trainer.pipeline().token_reports(caption);
-        if let Some(report) = reports.iter().find(|report| report.beyond.is_some()) {
-            let (tokens, limit) = (report.tokens, report.limit);
-            findings.push(Finding {
-                severity: Severity::Warning,
-                code: FindingCode::LongCaption,
-                file: Some(file.display().to_string()),
-                message: format!(
-                    "its caption has {tokens} tokens and {limit} are read; put what matters first"
-                ),
-            });
-        }
+        findings.extend(long_caption(file, &reports));
     }
     put_together(set, &sizes, planned, findings)
+}
+
+/// What is to be said about a caption that is longer than one of the text encoders reads.
+pub(super) fn long_caption(file: &Path, reports: &[TokenReport]) -> Option<Finding> {
+    let TokenReport { tokens, limit, .. } = reports.iter().find(|report| report.beyond.is_some())?;
+    Some(Finding {
+        severity: Severity::Warning,
+        code: FindingCode::LongCaption,
+        file: Some(file.display().to_string()),
+        message: format!("its caption has {tokens} tokens and {limit} are read; put what matters first"),
+    })
 }
 
 /// Puts everything together; `findings` are those that only a loaded model knows.
@@ -68,7 +72,7 @@ pub(super) fn put_together(
     set: &PictureSet,
     sizes: &Sizes,
     planned: Planned,
-    mut findings: Vec<Finding>,
+    findings: Vec<Finding>,
 ) -> Preflight {
     let file_bytes = sizes.parameters * 4;
     let means = if sizes.has_mean { 4 } else { 3 };
@@ -77,7 +81,8 @@ pub(super) fn put_together(
         file_bytes * (2 * means + 3) + planned.samples * planned.sample_pixels * 3 / 2 + (1 << 20);
     let (disk_free_bytes, memory_free_bytes) = (sizes.disk_free, sizes.memory_free);
     let memory_planned_bytes = sizes.memory_planned;
-    findings.extend(set.findings.iter().cloned());
+    // In the order of one severity: what was found in the pictures, then in their words, then in the machine.
+    let mut findings: Vec<Finding> = set.findings.iter().cloned().chain(findings).collect();
     let mut tell =
         |code, message| findings.push(Finding { severity: Severity::Error, code, file: None, message });
     if disk_free_bytes.is_some_and(|free| free < disk_planned_bytes) {

@@ -6,7 +6,7 @@ use chapan_api::training::TrainingEvent;
 use chapan_engine::pipelines::{Flow, GenerationParams, ProgressEvent};
 use chapan_engine::training::{FileFormat, Role, Trainer};
 
-use super::{RunFolder, TrainingError};
+use super::{Doing, Observer, RunFolder, TrainingError};
 use crate::files::png::encode_bare_png;
 
 /// What whoever listens wants next. Whoever wants a pause does not answer until it is over.
@@ -62,8 +62,8 @@ pub struct Run<'a, 'p> {
     pub plan: &'a Plan,
     /// Where it is kept.
     pub folder: &'a RunFolder,
-    /// Hears every event and answers what is wanted next.
-    pub observer: &'a mut dyn FnMut(&TrainingEvent) -> Wish,
+    /// Hears every event, and every step of a sample, and answers what is wanted next.
+    pub observer: &'a mut Observer<'a>,
 }
 
 impl Run<'_, '_> {
@@ -134,7 +134,7 @@ impl Run<'_, '_> {
 
     fn tell(&mut self, event: &TrainingEvent) -> Result<Wish, TrainingError> {
         self.folder.log(event)?;
-        Ok((self.observer)(event))
+        Ok((self.observer)(Doing::Event(event)))
     }
 
     fn started(&mut self) -> Result<Wish, TrainingError> {
@@ -170,7 +170,16 @@ impl Run<'_, '_> {
             let params =
                 GenerationParams { prompt: prompt.clone(), seed: *seed, ..self.plan.sample_params.clone() };
             let pipeline = self.trainer.pipeline();
-            let image = pipeline.generate(&params, &mut |_: ProgressEvent<'_>| Flow::Continue)?.image;
+            let observer = &mut *self.observer;
+            let mut go_on = |_: ProgressEvent<'_>| match observer(Doing::Drawing) {
+                Wish::Stop => Flow::Cancel,
+                _ => Flow::Continue,
+            };
+            let image = match pipeline.generate(&params, &mut go_on) {
+                // Whoever stops does not wait for pictures.
+                Err(chapan_engine::Error::Cancelled) => return Ok(Wish::Stop),
+                drawn => drawn?.image,
+            };
             let png = encode_bare_png(image.width as u32, image.height as u32, &image.rgb)
                 .map_err(|error| TrainingError::Sample(error.to_string()))?;
             let file = format!("samples/step-{step:06}-{index}.png");

@@ -9,7 +9,7 @@ use chapan_engine::pipelines::{GenerationParams, StableDiffusionXl};
 use chapan_engine::training::{Example, Role, Trainer, TrainingConfig};
 use chapan_engine::{DType, Device, Tensor};
 
-use super::{Plan, Run, RunFolder, SamplePrompt, TrainingError, Wish};
+use super::{Doing, Plan, Run, RunFolder, SamplePrompt, TrainingError, Wish};
 
 fn pipeline() -> StableDiffusionXl {
     let folder: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/pipelines/tiny-sdxl");
@@ -49,7 +49,8 @@ fn told(folder: &Path, wishes: &[(u64, Wish)]) -> (Vec<TrainingEvent>, bool) {
     let mut trainer = Trainer::new(&mut pipeline, vec![example()], config).unwrap();
     let folder = RunFolder::open(folder, true).unwrap();
     let mut events = Vec::new();
-    let mut observer = |event: &TrainingEvent| {
+    let mut observer = |doing: Doing<'_>| {
+        let Doing::Event(event) = doing else { return Wish::Continue };
         events.push(event.clone());
         let wish =
             wishes.iter().find(|(at, _)| matches!(event, TrainingEvent::Step { step, .. } if step == at));
@@ -109,7 +110,7 @@ fn numbers_that_leave_their_range_name_the_step_that_is_kept() {
     let huge = trainer.parameters().iter().map(|parameter| vec![1e30; parameter.values.len()]);
     let huge = huge.collect();
     trainer.set_parameters(huge).unwrap();
-    let (plan, mut observer) = (plan(), |_: &TrainingEvent| Wish::Continue);
+    let (plan, mut observer) = (plan(), |_: Doing<'_>| Wish::Continue);
     let mut run = Run { trainer: &mut trainer, plan: &plan, folder: &run_folder, observer: &mut observer };
     let error = run.to_the_end().unwrap_err();
     assert!(matches!(error, TrainingError::AfterCheckpoint { step: 2, .. }), "{error}");
@@ -118,4 +119,28 @@ fn numbers_that_leave_their_range_name_the_step_that_is_kept() {
         assert!(text.contains(part), "`{part}` is not in {text}");
     }
     assert!(run_folder.checkpoint().unwrap().unwrap() == kept, "the checkpoint was touched");
+}
+
+#[test]
+fn a_stop_does_not_wait_for_a_sample() {
+    let folder = tempfile::tempdir().unwrap();
+    let run_folder = RunFolder::open(folder.path(), true).unwrap();
+    let mut pipeline = pipeline();
+    let config = TrainingConfig { max_train_steps: 6, train_batch_size: 1, ..TrainingConfig::default() };
+    let mut trainer = Trainer::new(&mut pipeline, vec![example()], config).unwrap();
+    let plan = Plan { sample_every: 2, ..plan() };
+    let (mut drawings, mut steps) = (0, 0);
+    let mut observer = |doing: Doing<'_>| {
+        drawings += u32::from(matches!(doing, Doing::Drawing));
+        if let Doing::Event(TrainingEvent::Step { step, .. }) = doing {
+            steps = *step;
+        }
+        if steps > 0 && matches!(doing, Doing::Drawing) { Wish::Stop } else { Wish::Continue }
+    };
+    let mut run = Run { trainer: &mut trainer, plan: &plan, folder: &run_folder, observer: &mut observer };
+    assert!(!run.to_the_end().unwrap());
+    assert!(drawings >= 2 && steps == 2, "{drawings} drawings, step {steps}");
+    assert!(run_folder.checkpoint().unwrap().is_some());
+    assert!(folder.path().join("samples/step-000000-0.png").is_file());
+    assert!(!folder.path().join("samples/step-000002-0.png").exists());
 }

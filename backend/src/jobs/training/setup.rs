@@ -112,6 +112,8 @@ pub enum Doing<'a> {
     Encoding(usize, usize),
     /// A step is tried, to know how long one takes.
     TryingStep,
+    /// A step of a sample is drawn.
+    Drawing,
     /// Everything that is known before the first step.
     Preflight(&'a Preflight),
     /// The training tells something.
@@ -216,7 +218,7 @@ pub fn train(
     let mut trainer = Trainer::new(pipeline, examples.clone(), setup.config.clone())?;
     let plan_of_run = plan_of(setup, set, *side);
     if start.resume {
-        let mut silent = |_: &TrainingEvent| Wish::Continue;
+        let mut silent = |_: Doing<'_>| Wish::Continue;
         Run { trainer: &mut trainer, plan: &plan_of_run, folder, observer: &mut silent }.resume()?;
     }
     if start.look_first {
@@ -237,8 +239,7 @@ pub fn train(
     if start.only_look {
         return Ok(Outcome::Looked);
     }
-    let mut observer = |event: &TrainingEvent| observer(Doing::Event(event));
-    let mut run = Run { trainer: &mut trainer, plan: &plan_of_run, folder, observer: &mut observer };
+    let mut run = Run { trainer: &mut trainer, plan: &plan_of_run, folder, observer };
     let finished = run.to_the_end()?;
     Ok(if finished { Outcome::Finished } else { Outcome::Stopped(trainer.steps_done()) })
 }
