@@ -196,16 +196,19 @@ fn lock_data_folder(config: &ServerConfig) -> Result<File, StartError> {
     }
 }
 
-/// Removes what a process that died left behind: archives that were being unpacked, and folders of trainings that are gone. What
+/// Removes what a process that died left behind: archives that were being unpacked, and folders of trainings and competitions
+/// that are gone. What
 /// cannot be removed is logged; it harms nobody.
 async fn remove_leftovers(store: &Store, data_dir: &Path) -> Result<(), store::Error> {
-    let known = store.training_ids().await?;
-    let is_known = |name: &str| known.iter().any(|id| id.as_str() == name);
+    let (trained, contended) = (store.training_ids().await?, store.competition_ids().await?);
     let inside = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten();
     let name_of = |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
     let archives = inside(data_dir).filter(|entry| name_of(entry).starts_with(api::ARCHIVE_PREFIX));
-    let trainings = inside(&data_dir.join("trainings")).filter(|entry| !is_known(&name_of(entry)));
-    for entry in archives.chain(trainings) {
+    let is_trained = |name: &str| trained.iter().any(|id| id.as_str() == name);
+    let trainings = inside(&data_dir.join("trainings")).filter(|entry| !is_trained(&name_of(entry)));
+    let is_contended = |name: &str| contended.iter().any(|id| id.as_str() == name);
+    let competitions = inside(&data_dir.join("competitions")).filter(|entry| !is_contended(&name_of(entry)));
+    for entry in archives.chain(trainings).chain(competitions) {
         if let Err(error) = std::fs::remove_dir_all(entry.path()) {
             tracing::warn!(folder = %entry.path().display(), %error, "a folder that nobody needs stays");
         }

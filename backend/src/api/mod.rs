@@ -3,6 +3,7 @@
 //! The layers, from the outside: request id and log, panic guard, headers and cross-site guard, body limit, session. This
 //! room knows of no SQL and of no engine.
 
+mod competitions;
 mod datasets;
 mod docs;
 mod downloads;
@@ -30,6 +31,7 @@ mod trainings;
 mod uploads;
 mod upscales;
 mod users;
+mod votes;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -169,6 +171,15 @@ fn described_routes() -> OpenApiRouter<AppState> {
         .routes(routes!(trainings::make_wish))
         .routes(routes!(trainings::follow_training))
         .routes(routes!(trainings::show_training_file))
+        .routes(routes!(competitions::create_competition, competitions::list_competitions))
+        .routes(routes!(competitions::show_competition, competitions::delete_competition))
+        .routes(routes!(competitions::follow_competition))
+        .routes(routes!(competitions::show_competition_file))
+        .routes(routes!(competitions::fetch_competition))
+        .routes(routes!(competitions::take_lora))
+        .routes(routes!(votes::show_ballot))
+        .routes(routes!(votes::show_ballot_picture))
+        .routes(routes!(votes::create_vote))
         .routes(routes!(lessons::show_progress))
         .routes(routes!(lessons::finish_step))
 }

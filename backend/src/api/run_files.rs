@@ -13,10 +13,19 @@ use super::{ApiError, ApiResult};
 /// How much of a file is read at once.
 const PIECE_BYTES: usize = 1 << 16;
 
+/// What a file may load when it is shown by itself: nothing; and the same for a page with pictures and style inside it.
+const NOTHING: &str = "sandbox; default-src 'none'; frame-ancestors 'none'";
+const OWN_STYLE: &str =
+    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'";
+
 /// How a file is sent.
 pub(super) enum Shown {
     /// As a picture.
     Png,
+    /// As a page without scripts that brings all it needs.
+    Page,
+    /// As text of this type.
+    Text(&'static str),
     /// For keeping, under this name.
     Download(String),
 }
@@ -43,17 +52,18 @@ pub(super) async fn send(path: PathBuf, asked: &str, shown: Shown) -> ApiResult<
     });
     let mut response = Body::from_stream(pieces).into_response();
     let headers = response.headers_mut();
-    let (kind, caching, disposition) = match shown {
-        Shown::Png => ("image/png", "private, max-age=31536000, immutable", "inline".to_owned()),
-        Shown::Download(name) => ("application/octet-stream", "private, no-cache", attachment(&name)),
+    let (kind, caching, disposition, policy) = match shown {
+        Shown::Png => ("image/png", "private, max-age=31536000, immutable", "inline".to_owned(), NOTHING),
+        Shown::Page => ("text/html; charset=utf-8", "private, no-cache", "inline".to_owned(), OWN_STYLE),
+        Shown::Text(kind) => (kind, "private, no-cache", "inline".to_owned(), NOTHING),
+        Shown::Download(name) => {
+            ("application/octet-stream", "private, no-cache", attachment(&name), NOTHING)
+        }
     };
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
-    headers.insert(
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("sandbox; default-src 'none'; frame-ancestors 'none'"),
-    );
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     let disposition = HeaderValue::from_str(&disposition).map_err(ApiError::internal)?;
     headers.insert(header::CONTENT_DISPOSITION, disposition);
     Ok(response)

@@ -25,12 +25,30 @@ use crate::jobs::{available_memory_bytes, model_memory};
 use crate::store::{DatasetRow, HeldPicture, NewRequest, PictureRole, Recipe, Removed, TrainingRow};
 
 /// Everything about a training that is about to be accepted.
-struct Planned {
-    model: Checkpoint,
-    parameters: CreateTraining,
-    recipe: Recipe,
-    pictures: Vec<HeldPicture>,
-    preflight: Preflight,
+pub(super) struct Planned {
+    pub model: Checkpoint,
+    pub parameters: CreateTraining,
+    pub recipe: Recipe,
+    pub pictures: Vec<HeldPicture>,
+    pub preflight: Preflight,
+}
+
+impl Planned {
+    /// Refuses what the preflight says cannot begin.
+    pub fn check(&self) -> ApiResult<()> {
+        let mut findings = self.preflight.findings.iter();
+        let Some(fault) = findings.find(|finding| finding.severity == Severity::Error) else { return Ok(()) };
+        let (code, field) = match fault.code {
+            FindingCode::Memory => (ErrorCode::NotEnoughMemory, "resolution"),
+            FindingCode::Disk => (ErrorCode::StorageFull, "max_train_steps"),
+            _ => (ErrorCode::InvalidField, "dataset"),
+        };
+        let file =
+            fault.file.as_ref().map_or_else(String::new, |file| format!("`{}`: ", requests::brief(file)));
+        let fact = format!("{file}{}", fault.message);
+        let hint = "look at the preflight, which names all that must change";
+        Err(ApiError::new(code, fact, hint).at_field(field))
+    }
 }
 
 /// Begin a training. Answers at once with its job; what the preflight would find is found here too.
@@ -48,19 +66,9 @@ pub(super) async fn create_training(
     user: CurrentUser,
     JsonBody(request): JsonBody<CreateTraining>,
 ) -> ApiResult<(StatusCode, Json<JobView>)> {
-    let Planned { model, parameters, recipe, pictures, preflight } = plan(&app, &user, request).await?;
-    if let Some(fault) = preflight.findings.iter().find(|finding| finding.severity == Severity::Error) {
-        let (code, field) = match fault.code {
-            FindingCode::Memory => (ErrorCode::NotEnoughMemory, "resolution"),
-            FindingCode::Disk => (ErrorCode::StorageFull, "max_train_steps"),
-            _ => (ErrorCode::InvalidField, "dataset"),
-        };
-        let file =
-            fault.file.as_ref().map_or_else(String::new, |file| format!("`{}`: ", requests::brief(file)));
-        let fact = format!("{file}{}", fault.message);
-        return Err(ApiError::new(code, fact, "look at the preflight, which names all that must change")
-            .at_field(field));
-    }
+    let planned = plan(&app, &user, request).await?;
+    planned.check()?;
+    let Planned { model, parameters, recipe, pictures, preflight } = planned;
     let steps = parameters.max_train_steps.unwrap_or_default();
     let request = NewRequest::Training {
         id: TrainingId::new(ids::new_id(&*app.clock)),
@@ -251,7 +259,7 @@ async fn own_training(app: &App, user: &CurrentUser, id: &TrainingId) -> ApiResu
 }
 
 /// Fills a request in, gathers its pictures, and looks what it would be.
-async fn plan(app: &App, user: &CurrentUser, request: CreateTraining) -> ApiResult<Planned> {
+pub(super) async fn plan(app: &App, user: &CurrentUser, request: CreateTraining) -> ApiResult<Planned> {
     request.validate().map_err(ApiError::invalid)?;
     let model = requests::choose_model(app, request.model.as_ref()).await?;
     if model.inpainting {

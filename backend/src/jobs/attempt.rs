@@ -194,6 +194,7 @@ impl<'a> Attempt<'a> {
             Done::Training(learnt) => {
                 store.succeed_training(&self.lease, &learnt.id, &learnt.lora).await?;
             }
+            Done::Competition => store.succeed_competition(&self.lease).await?,
         }
         Ok(Some(JobChange::Finished { images: Vec::new(), at_ms: self.now_ms() }))
     }

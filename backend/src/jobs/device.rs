@@ -17,6 +17,7 @@ use chapan_engine::{DType, Device};
 use tokio::sync::oneshot;
 
 use super::analysing::Looking;
+use super::competition::Looks;
 use super::training::KeptExamples;
 
 /// A device that cannot be used.
@@ -83,6 +84,8 @@ pub struct Bench {
     pub looking: Option<Looking>,
     /// Pictures of the last training that stopped, encoded.
     pub examples: Option<KeptExamples>,
+    /// What was seen of the last competition that stopped.
+    pub looks: Looks,
 }
 
 /// A model in memory.
@@ -116,8 +119,16 @@ impl DeviceThread {
     pub fn start(name: String, device: Device, dtype: DType) -> Result<Self, DeviceError> {
         let (work, inbox) = channel::<Work>();
         std::thread::Builder::new().name(format!("engine {name}")).spawn(move || {
-            let mut bench =
-                Bench { name, device, dtype, loaded: None, upscaler: None, looking: None, examples: None };
+            let mut bench = Bench {
+                name,
+                device,
+                dtype,
+                loaded: None,
+                upscaler: None,
+                looking: None,
+                examples: None,
+                looks: Looks::default(),
+            };
             for work in inbox {
                 work(&mut bench);
             }

@@ -10,6 +10,7 @@ use chapan_api::image::{ImageKind, ImageRecord};
 use chapan_api::upscale::UpscaleRecord;
 
 use super::analysing::{Analysing, SeenDataset};
+use super::competition::Contending;
 use super::device::Bench;
 use super::enlarging::Enlarging;
 use super::error::JobError;
@@ -54,6 +55,8 @@ pub(super) enum Done {
     Analysis(Box<SeenDataset>),
     /// A LoRA.
     Training(Learnt),
+    /// The folder of a competition.
+    Competition,
 }
 
 /// A job with all it needs.
@@ -64,6 +67,7 @@ pub(super) enum Task {
     Upscale(Box<Enlarging>),
     Analysis(Box<Analysing>),
     Training(Box<Learning>),
+    Competition(Box<Contending>),
 }
 
 impl Task {
@@ -108,7 +112,10 @@ impl Task {
                 let checkpoint = checkpoint(worker, &job.model).await?;
                 Ok(Self::Training(Box::new(Learning::prepare(worker, job, id, checkpoint).await?)))
             }
-            Subject::Competition(_) => Err(gone()),
+            Subject::Competition(id) => {
+                let checkpoint = checkpoint(worker, &job.model).await?;
+                Ok(Self::Competition(Box::new(Contending::prepare(worker, job, id, checkpoint).await?)))
+            }
         }
     }
 
@@ -121,12 +128,16 @@ impl Task {
             Self::Upscale(enlarging) => Done::Pictures(enlarging.run(bench, &report)?),
             Self::Analysis(analysing) => Done::Analysis(Box::new(analysing.run(bench, reporter)?)),
             Self::Training(learning) => Done::Training(learning.run(bench, reporter)?),
+            Self::Competition(contending) => {
+                contending.run(bench, reporter)?;
+                Done::Competition
+            }
         })
     }
 
     /// Whether it can give its device back now and then, and go on later.
     pub fn is_long(&self) -> bool {
-        matches!(self, Self::Training(_))
+        matches!(self, Self::Training(_) | Self::Competition(_))
     }
 }
 

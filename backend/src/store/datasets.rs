@@ -228,13 +228,14 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Removes a dataset; pictures that came for it go into the trash. Says whether that was possible: not while a training of
-    /// it waits or runs.
+    /// Removes a dataset; pictures that came for it go into the trash. Says whether that was possible: not while a training or a
+    /// competition of it waits or runs.
     pub async fn remove_dataset(&self, id: &DatasetId) -> Result<bool> {
         let mut tx = self.write().await?;
         let needed: i64 = sqlx::query_scalar(
-            "SELECT COUNT(*) FROM trainings t JOIN jobs j ON j.subject_id = t.id \
-             WHERE t.dataset_id = $1 AND j.state IN ('queued', 'running')",
+            "SELECT COUNT(*) FROM jobs j WHERE j.state IN ('queued', 'running') AND j.subject_id IN ( \
+                SELECT id FROM trainings WHERE dataset_id = $1 UNION ALL \
+                SELECT id FROM competitions WHERE dataset_id = $1)",
         )
         .bind(id.as_str())
         .fetch_one(&mut *tx)

@@ -1,15 +1,17 @@
 //! Accepting work: a request and its job, both or neither.
 
+use chapan_api::competition::CreateCompetition;
 use chapan_api::generation::CreateGeneration;
 use chapan_api::grid::CreateGrid;
 use chapan_api::id::{
-    DatasetId, GenerationId, GridId, ImageId, JobId, ModelId, TrainingId, UpscaleId, UserId,
+    CompetitionId, DatasetId, GenerationId, GridId, ImageId, JobId, ModelId, TrainingId, UpscaleId, UserId,
 };
 use chapan_api::job::{JobStatus, JobView};
 use chapan_api::training::{CreateTraining, Preflight};
 use chapan_api::upscale::CreateUpscale;
 use sqlx::sqlite::SqliteConnection;
 
+use super::competitions::hold_all;
 use super::held::hold;
 use super::jobs::{JobRow, Subject, returning_job, to_json, to_word};
 use super::{Error, HeldPicture, Recipe, Result, Store};
@@ -81,6 +83,19 @@ pub enum NewRequest {
         /// Its pictures.
         pictures: Vec<HeldPicture>,
     },
+    /// Rounds of training, drawing and scoring.
+    Competition {
+        /// The competition.
+        id: CompetitionId,
+        /// Its parameters.
+        parameters: Box<CreateCompetition>,
+        /// The word that the character is called by.
+        trigger_word: Option<String>,
+        /// The references.
+        pictures: Vec<HeldPicture>,
+        /// Pictures of each contestant from elsewhere, in order.
+        contestants: Vec<Vec<HeldPicture>>,
+    },
 }
 
 impl NewRequest {
@@ -92,6 +107,7 @@ impl NewRequest {
             Self::Grid { id, .. } => Subject::Grid(id.clone()),
             Self::Analysis { dataset, unique } => Subject::analysis_of(dataset, unique),
             Self::Training { id, .. } => Subject::Training(id.clone()),
+            Self::Competition { id, .. } => Subject::Competition(id.clone()),
         }
     }
 }
@@ -166,6 +182,20 @@ impl NewJob {
                 .bind(to_json(parameters))
                 .bind(to_json(recipe))
                 .bind(to_json(preflight))
+                .bind(self.created_at_ms)
+            }
+            NewRequest::Competition { id, parameters, trigger_word, pictures, contestants } => {
+                hold_all(&mut *db, id, pictures, contestants).await?;
+                sqlx::query(
+                    "INSERT INTO competitions (id, owner_id, dataset_id, name, parameters, trigger_word, created_at_ms) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                )
+                .bind(id.as_str())
+                .bind(self.owner.as_str())
+                .bind(parameters.dataset.as_str())
+                .bind(&parameters.name)
+                .bind(to_json(parameters))
+                .bind(trigger_word.as_deref())
                 .bind(self.created_at_ms)
             }
         };

@@ -4,6 +4,8 @@
 //! another through a pool of one connection, so nobody in this process ever sees "database is locked"; readers have
 //! their own. The SQL keeps to what PostgreSQL takes as well. This room knows nothing of HTTP, of the engine or of files.
 
+mod ballots;
+mod competitions;
 mod datasets;
 mod enqueue;
 mod error;
@@ -35,6 +37,8 @@ use sqlx::sqlite::{
 
 use crate::clock::Clock;
 
+pub use ballots::{BallotRow, Voted, Votes};
+pub use competitions::{CompetitionRequest, CompetitionRow};
 pub use datasets::{DatasetRow, NewDataset, NewPicture, PictureRow};
 pub use enqueue::{NewJob, NewRequest};
 pub use error::Error;
@@ -60,6 +64,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "studio", include_str!("../../migrations/0002_studio.sql")),
     (3, "larger copies", include_str!("../../migrations/0003_larger_copies.sql")),
     (4, "datasets and trainings", include_str!("../../migrations/0004_datasets_and_trainings.sql")),
+    (5, "competitions", include_str!("../../migrations/0005_competitions.sql")),
 ];
 
 /// The database of one data folder.

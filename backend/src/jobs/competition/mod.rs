@@ -10,15 +10,17 @@
 //! | `feedback.rs` | rules from a report to recommendations and a decision: pure |
 //! | `training.rs` | the training that a round needs |
 //! | `run.rs` | the rounds |
+//! | `job.rs` | a competition of the server: its folder, its progress, what stops it |
 //! | `setup.rs` | from what was chosen to the end: what command line and server run |
 //! | `story.rs` | the rounds as a page that needs nothing else |
 //!
-//! This room knows no queue and no command.
+//! Only `job.rs` knows that there is a queue; this room knows no command.
 
 mod drawing;
 mod error;
 mod feedback;
 mod folder;
+mod job;
 mod log;
 mod looks;
 mod request;
@@ -30,6 +32,7 @@ mod training;
 pub use drawing::{Artist, Draws, NamedLora, Piece};
 pub use error::CompetitionError;
 pub use folder::CompetitionFolder;
+pub use job::{Contending, ROUND_STEPS, folder_of};
 pub use looks::Looks;
 pub use request::{Imported, Request, feedback_of, lora_of, report_of};
 pub use run::{Competition, Turn};

@@ -316,6 +316,7 @@ impl Competition<'_> {
         let output = self.folder.path(&format!("rounds/{round}/lora"));
         let training = RoundTraining {
             title: name_of(round),
+            trigger: self.request.trigger.as_deref(),
             settings,
             references: &references,
             held_out: splits.then_some(held_out.as_path()),

@@ -18,6 +18,8 @@ const CHECKPOINT_EVERY: usize = 100;
 pub(super) struct RoundTraining<'a> {
     /// What its LoRA calls itself.
     pub title: String,
+    /// Word that the character is called by; it is put before captions that lack it.
+    pub trigger: Option<&'a str>,
     /// What it trains with.
     pub settings: &'a RoundSettings,
     /// Pictures to learn, with captions.
@@ -63,7 +65,7 @@ pub(super) fn train_round(
         references: training.references.to_owned(),
         class: None,
         held_out: training.held_out.map(Path::to_owned),
-        captions: CaptionTemplate::new(None, None)?,
+        captions: CaptionTemplate::new(None, training.trigger)?,
         class_prompt: None,
         skip_unusable: false,
         sample_prompts: Vec::new(),

@@ -233,7 +233,7 @@ fn place_of(folder: &Path, place: usize, picture: &HeldPicture) -> PathBuf {
 }
 
 /// Writes a picture and its caption; the picture last, so that where it lies, all lies.
-fn lay_out(path: &Path, bytes: &[u8], caption: Option<&str>) -> std::io::Result<()> {
+pub(in crate::jobs) fn lay_out(path: &Path, bytes: &[u8], caption: Option<&str>) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
@@ -247,13 +247,13 @@ fn lay_out(path: &Path, bytes: &[u8], caption: Option<&str>) -> std::io::Result<
 }
 
 /// Waits until nobody else works in the folder; the system lets go when a process dies.
-fn lock(folder: &Path) -> std::io::Result<File> {
+pub(in crate::jobs) fn lock(folder: &Path) -> std::io::Result<File> {
     let file = File::options().create(true).truncate(false).write(true).open(folder.join("run.lock"))?;
     file.lock()?;
     Ok(file)
 }
 
-fn not_written(error: &std::io::Error) -> JobError {
+pub(in crate::jobs) fn not_written(error: &std::io::Error) -> JobError {
     JobError::Fail {
         body: Box::new(
             chapan_api::error::ErrorBody::new(

@@ -18,6 +18,7 @@ pub use error::TrainingError;
 pub use folder::{RunFolder, StepsTold, steps_told};
 pub use foresight::{Foreseen, Room, foresee};
 pub use job::{KOHYA_FILE, KeptExamples, LOG_FILE, Learning, Learnt, folder_of};
+pub(in crate::jobs) use job::{lay_out, lock, not_written};
 pub use preflight::{Planned, plan};
 pub use reading::{PictureSet, Sources, encode, read_pictures};
 pub use run::{Plan, Run, SamplePrompt, Wish};
