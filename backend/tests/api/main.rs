@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first thing that is not there")]
 
 mod bad_input;
+mod competitions;
 mod datasets;
 mod downloads;
 mod events;
