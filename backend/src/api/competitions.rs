@@ -416,7 +416,8 @@ fn list(folder: &FilePath, names: &mut Vec<PathBuf>) -> std::io::Result<()> {
                 continue;
             }
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let belongs = name != "checkpoint.safetensors" && name != "run.lock" && !name.ends_with(".part");
+            let is_partial = path.extension().is_some_and(|ending| ending == "part");
+            let belongs = name != "checkpoint.safetensors" && name != "run.lock" && !is_partial;
             if let Some(inside) = path.strip_prefix(folder).ok().filter(|_| belongs) {
                 names.push(inside.to_owned());
             }

@@ -11,6 +11,7 @@ use chapan::api::router;
 use chapan::clock::SystemClock;
 use chapan::files::png::encode_bare_png;
 use chapan::server::Server;
+use chapan_api::competition::CompetitionStage::{Analyse, Draw, Finished, Learn, Score, Train};
 use chapan_api::competition::{
     Ballot, CompetitionEvent, CompetitionStage, CompetitionView, Decision, VoteTally,
 };
@@ -145,7 +146,6 @@ async fn a_dataset_becomes_rounds_a_report_votes_and_a_lora() {
             _ => None,
         })
         .collect();
-    use CompetitionStage::{Analyse, Draw, Finished, Learn, Score, Train};
     let expected = [
         (1, Analyse),
         (1, Train),

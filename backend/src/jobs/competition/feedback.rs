@@ -116,7 +116,7 @@ fn recommend(lesson: &Lesson<'_>, own: &Contestant) -> Vec<Recommendation> {
         let words = [("best", best.to_string()), ("from", steps.to_string()), ("to", to.to_string())];
         found.push(recommendation("training", "overfitted", words, Priority::High, Some(of_steps(to))));
     } else if still_falling(lesson.losses) {
-        let to = steps.saturating_mul(2);
+        let to = steps.saturating_mul(2).max(LEAST_STEPS);
         let words = [("from", steps.to_string()), ("to", to.to_string())];
         found.push(recommendation("training", "longer", words, Priority::Medium, Some(of_steps(to))));
     }
