@@ -354,7 +354,7 @@ async fn cancelled_it_keeps_what_is_there() {
     assert!(caller.act("POST", &cancel).await.status().is_success());
     assert_eq!(wait(&caller, &job).await.status, JobStatus::Cancelled);
     let seen = view(&caller, &job).await;
-    assert!(seen.analysis.is_some() && seen.history.is_none() && seen.stage == CompetitionStage::Train);
+    assert!(seen.analysis.is_some() && seen.history.is_none() && seen.stage == Train);
     assert!(!told(&caller, &job, 0).await.is_empty());
     let ballot = refusal(caller.get(&format!("{}/ballot", address(&job))).await, StatusCode::NOT_FOUND).await;
     assert_eq!(ballot.code, ErrorCode::NoBallot);
@@ -411,7 +411,7 @@ async fn bad_requests_are_refused_and_others_see_nothing() {
     assert!(none.items.is_empty());
     // Nothing was done yet: an archive of nothing, a view of nothing.
     let seen = view(&caller, &job).await;
-    assert_eq!((seen.round, seen.stage), (0, CompetitionStage::Analyse));
+    assert_eq!((seen.round, seen.stage), (0, Analyse));
     let bytes = bytes_of(caller.get(&format!("{}/archive", address(&job))).await).await;
     assert_eq!(zip::ZipArchive::new(std::io::Cursor::new(bytes)).unwrap().len(), 0);
 }
