@@ -104,6 +104,9 @@ impl<S: Stage> Stage for Fixed<'_, S> {
     fn batch(&self, _: Moment, _: &Kept) -> Result<S::Batch> {
         Ok((self.make)())
     }
+    fn moved(&self, batch: S::Batch, device: &Device) -> Result<S::Batch> {
+        self.stage.moved(batch, device)
+    }
     fn loss(&self, networks: &S::Networks, batch: &S::Batch, _: Moment, kept: &Kept) -> Result<Loss> {
         self.stage.loss(networks, batch, self.moment, kept)
     }

@@ -178,6 +178,10 @@ impl Stage for Attributes<'_> {
         Ok(Labelled { pictures, values: values.collect() })
     }
 
+    fn moved(&self, batch: Labelled, device: &Device) -> Result<Labelled> {
+        Ok(Labelled { pictures: batch.pictures.to_device(device)?, ..batch })
+    }
+
     fn loss(&self, tower: &TrainedTower, batch: &Labelled, _: Moment, kept: &Kept) -> Result<Loss> {
         let seen = tower.forward(&batch.pictures, kept)?;
         let groups = self.scenes.groups();

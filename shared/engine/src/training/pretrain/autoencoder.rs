@@ -166,6 +166,15 @@ impl Stage for Autoencoder<'_> {
         Ok(Pictures { pictures, real, target, noise: Tensor::from_vec(noise, shape, &Device::Cpu)? })
     }
 
+    fn moved(&self, batch: Pictures, device: &Device) -> Result<Pictures> {
+        Ok(Pictures {
+            pictures: batch.pictures.to_device(device)?,
+            target: batch.target.map(|target| target.to_device(device)).transpose()?,
+            noise: batch.noise.to_device(device)?,
+            ..batch
+        })
+    }
+
     fn loss(&self, vae: &AutoencoderKl, batch: &Pictures, moment: Moment, _: &Kept) -> Result<Loss> {
         let latents = self.config.latent_channels;
         let moments = vae.moments(&batch.pictures)?;

@@ -325,6 +325,16 @@ impl Stage for Denoiser<'_> {
         self.noisy(&scenes, &captions, (length, Self::factor(kept)?), &mut chance)
     }
 
+    fn moved(&self, batch: Noisy, device: &Device) -> Result<Noisy> {
+        let [ids_1, ids_2] = &batch.ids;
+        Ok(Noisy {
+            ids: [ids_1.to_device(device)?, ids_2.to_device(device)?],
+            keep: batch.keep.to_device(device)?,
+            noisy: batch.noisy.to_device(device)?,
+            ..batch
+        })
+    }
+
     fn loss(&self, networks: &Joint, batch: &Noisy, _: Moment, _: &Kept) -> Result<Loss> {
         let made = networks.forward(batch)?;
         let value = losses::weighted_square(&made, &batch.velocity, &batch.weights)?;

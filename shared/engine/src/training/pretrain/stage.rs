@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 
 use super::begin::Begin;
 use crate::Result;
@@ -139,11 +139,17 @@ pub trait Stage: Sync {
     /// When the configuration is not that of such networks.
     fn load(&self, scope: &Scope) -> Result<Self::Networks>;
 
-    /// What a step sees: a function of the moment alone.
+    /// What a step sees, on the CPU: a function of the moment alone.
     ///
     /// # Errors
     /// When a computation fails.
     fn batch(&self, moment: Moment, kept: &Kept) -> Result<Self::Batch>;
+
+    /// The same on the device that the networks are on.
+    ///
+    /// # Errors
+    /// When the device has no room.
+    fn moved(&self, batch: Self::Batch, device: &Device) -> Result<Self::Batch>;
 
     /// The loss, every operation on the way noted on the tape that runs.
     ///
@@ -160,7 +166,7 @@ pub trait Stage: Sync {
     /// Pictures in a step.
     fn pictures(&self) -> usize;
 
-    /// What the networks reach on scenes that are kept for measuring; `scenes` of them, or as many as the gate asks for.
+    /// What the networks, on the CPU, reach on scenes that are kept for measuring; `scenes` of them, or as many as the gate asks for.
     ///
     /// # Errors
     /// When a computation fails.

@@ -204,7 +204,7 @@ impl Texts {
             }
             let classes: Vec<Vec<Option<usize>>> =
                 known.iter().map(|row| vec![batch.values[*row as usize][*group]]).collect();
-            let (rows, counts) = (Tensor::new(known, &Device::Cpu)?, counts.clone());
+            let (rows, counts) = (Tensor::new(known, pictures.device())?, counts.clone());
             let values = counts.len();
             let table = self.scored(ids)?;
             let table = traced(&[&table], move |t| means(&unit(t[0])?, &counts))?;
@@ -360,6 +360,19 @@ impl Stage for TextImage<'_> {
             said: said.collect(),
             values,
             asked,
+        })
+    }
+
+    fn moved(&self, batch: Pairs, device: &Device) -> Result<Pairs> {
+        let [ids_1, ids_2] = &batch.ids;
+        let asked = batch.asked.into_iter();
+        Ok(Pairs {
+            ids: [ids_1.to_device(device)?, ids_2.to_device(device)?],
+            features: batch.features.to_device(device)?,
+            asked: asked
+                .map(|(group, ids, counts)| Ok((group, ids.to_device(device)?, counts)))
+                .collect::<Result<_>>()?,
+            ..batch
         })
     }
 

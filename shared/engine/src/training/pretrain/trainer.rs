@@ -55,7 +55,10 @@ impl<S: Stage> Pretrainer<S> {
     /// When what it begins with cannot be computed.
     pub fn begin(stage: S, seed: u64, steps: usize, device: &Device) -> Result<Self> {
         let beginning = on_workers(|| stage.beginning(seed))?;
-        let store = Store::new(beginning.weights, Some((seed, stage.begin())), stage.expected(), device);
+        let given = beginning.weights.into_iter();
+        let given = given.map(|(name, tensor)| Ok((name, tensor.to_device(device)?)));
+        let given = given.collect::<Result<BTreeMap<_, _>>>()?;
+        let store = Store::new(given, Some((seed, stage.begin())), stage.expected(), device);
         let progress = Progress { stage: stage.name().to_owned(), seed, step: 0, steps };
         let (kept, device) = (beginning.kept, device.clone());
         let mut trainer = Self { stage, store, memory: BTreeMap::new(), kept, progress, device };
@@ -114,10 +117,11 @@ impl<S: Stage> Pretrainer<S> {
         S: Send,
     {
         let (moment, store, stage, kept) = (self.moment(), &self.store, &self.stage, &self.kept);
+        let device = &self.device;
         let names: Vec<String> = self.memory.keys().cloned().collect();
         let (loss, gradients, new) = on_workers(|| {
             let networks = stage.load(&store.scope())?;
-            let batch = stage.batch(moment, kept)?;
+            let batch = stage.moved(stage.batch(moment, kept)?, device)?;
             let tensors = store.all();
             let trained = names.iter().filter_map(|name| Some((name, tensors.get(name)?)));
             let watched: Vec<(&String, &Tensor)> = trained.collect();
@@ -223,7 +227,9 @@ impl<S: Stage> Pretrainer<S> {
     where
         S: Send,
     {
-        let store = Store::new(self.result()?, None, &[], &self.device);
+        let result = self.result()?.into_iter();
+        let on_cpu = result.map(|(name, tensor)| Ok((name, tensor.to_device(&Device::Cpu)?)));
+        let store = Store::new(on_cpu.collect::<Result<_>>()?, None, &[], &Device::Cpu);
         on_workers(|| self.stage.figures(&self.stage.load(&store.scope())?, &self.kept, scenes))
     }
 }

@@ -127,9 +127,26 @@ pub fn conv2d_weight_gradient(x: &Tensor, gradient: &Tensor, geometry: Geometry)
             if outer::fits(inputs) {
                 let sides = Sides { left, right: x, outputs, inputs };
                 let found = outer::sums(sides, (count, taps), |tap, indices, out| {
-                    out.extend(indices.filter_map(|index| {
-                        seen(index, tap).map(|at| ((index * outputs) as u32, at as u32))
-                    }));
+                    // Walked along rows: dividing for every pixel and tap would take as long as the product of few channels.
+                    let (dy, dx) = (tap / kernel, tap % kernel);
+                    let (mut item, within) = (indices.start / pixels, indices.start % pixels);
+                    let (mut row, mut column) = (within / width_out, within % width_out);
+                    for index in indices {
+                        // Below zero wraps around to coordinates that are surely outside.
+                        let y = (row * shape.stride + dy).wrapping_sub(shape.pad_before);
+                        let x = (column * shape.stride + dx).wrapping_sub(shape.pad_before);
+                        if y < size.0 && x < size.1 {
+                            let at = ((item * height + (y >> shift)) * width + (x >> shift)) * inputs;
+                            out.push(((index * outputs) as u32, at as u32));
+                        }
+                        column += 1;
+                        if column == width_out {
+                            (column, row) = (0, row + 1);
+                        }
+                        if row == height_out {
+                            (row, item) = (0, item + 1);
+                        }
+                    }
                 });
                 for (tap, found) in found.chunks_exact(outputs * inputs).enumerate() {
                     for (index, value) in found.iter().enumerate() {
