@@ -11,8 +11,8 @@ use chapan_tests::{surroundings, tree};
 use crate::load::Rng;
 use crate::training::killed_after;
 
-/// A kill comes after fewer lines: one that goes on has little left to say.
-const LINES: u64 = 12;
+/// A kill comes after fewer lines: a whole run says 95, one that goes on has less left to say.
+const LINES: u64 = 90;
 /// The longest that is waited after a line, in turns of an empty loop: pictures are drawn between lines.
 const TURNS: u64 = 50_000_000;
 /// The log of a training says that it was begun again.
