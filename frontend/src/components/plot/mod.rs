@@ -64,7 +64,8 @@ pub fn Plot(
                     [value - error, value + error]
                 })
             });
-            Scale::covering(values, if low { 2 } else { 4 })
+            // A low one shows how far something has fallen: it begins at 0.
+            if low { Scale::covering(values.chain([0.0]), 2) } else { Scale::covering(values, 4) }
         })
     });
     let x = move |value: f64| across.with(|scale| scale.place(value)) * 100.0;

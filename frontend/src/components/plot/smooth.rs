@@ -17,7 +17,7 @@ pub fn smoothed(values: &[f64], keep: f64) -> Vec<f64> {
 
 /// How much a mean should keep, for so many values in all: a line of a few points is smoothed less.
 pub fn keep_for(count: usize) -> f64 {
-    1.0 - 2.0 / ((count as f64 / 8.0).clamp(3.0, 60.0) + 1.0)
+    1.0 - 2.0 / ((count as f64 / 5.0).clamp(3.0, 60.0) + 1.0)
 }
 
 /// At most about `most` points: of each group the least and the greatest, so that no spike is lost.
