@@ -30,9 +30,12 @@ fn a_short_competition_from_upload_to_report() {
     for (role, key, value) in [("spinbutton", "arena.rounds", "1"), ("spinbutton", "arena.seeds", "2")] {
         browser.fill(role, &visit.says(key), value);
     }
-    for (key, value) in
-        [("training.steps", "6"), ("training.rate", "0.001"), ("training.rank", "4"), ("studio.steps", "4")]
-    {
+    for (key, value) in [
+        ("arena.train_steps", "6"),
+        ("training.rate", "0.001"),
+        ("training.rank", "4"),
+        ("studio.steps", "4"),
+    ] {
         visit.unfold("training.more", "spinbutton", key);
         browser.fill("spinbutton", &visit.says(key), value);
     }
@@ -44,7 +47,10 @@ fn a_short_competition_from_upload_to_report() {
     // Two contestants with two pictures each, scores with whiskers, the story of the round.
     wait::until("the bracket", || (count(&visit, ".bracket-picture") == 4).then_some(()));
     assert!(count(&visit, ".bar-whisker") >= 2, "scores have whiskers");
-    browser.see(&visit.says("arena.last_round"));
+    let decided = "return document.querySelector('.lessons-decision').innerText;";
+    let ends = [visit.says("arena.last_round"), visit.says("arena.gap_closed")];
+    let decided = browser.script(decided, &json!([])).as_str().unwrap_or_default().trim().to_owned();
+    assert!(ends.contains(&decided), "why it ended is said: {decided}");
     browser.script("document.querySelector('.bracket-picture').click();", &json!([]));
     wait::until("the reasons", || (count(&visit, ".why-feature") > 0).then_some(()));
     browser.see(&visit.says("arena.clip_similarity"));

@@ -84,6 +84,7 @@ fn pictures_are_brought_in_looked_at_and_learnt() {
     drop_files(&visit, &files);
     // The one that cannot be read is told by its name; the others are there, with the captions that lay beside them.
     wait::until("the address of the new references", || browser.place().contains("dataset=").then_some(()));
+    browser.see("notes.png");
     let cards = || {
         let count = "return document.querySelectorAll('.ref').length;";
         browser.script(count, &json!([])).as_u64().unwrap_or_default()
@@ -117,5 +118,7 @@ fn pictures_are_brought_in_looked_at_and_learnt() {
     browser.click("button", &visit.says("training.use_in_studio"));
     wait::until("the studio", || browser.place().starts_with("/studio").then_some(()));
     draft_has_a_lora(&visit);
-    visit.no_faults();
+    // The one refusal is that of the file that is no picture.
+    let faults = browser.faults();
+    assert!(faults.iter().all(|fault| fault.contains("/api/images?reference=true")), "{faults:#?}");
 }

@@ -222,7 +222,11 @@ pub fn LivePart(id: CompetitionId) -> impl IntoView {
             <Show
                 when=move || there.get()
                 fallback=move || {
-                    view! { <p class="loading" role="status">{move || t_string!(i18n, frame.loading)}</p> }
+                    live.failure
+                        .with(Option::is_none)
+                        .then(|| {
+                            view! { <p class="loading" role="status">{move || t_string!(i18n, frame.loading)}</p> }
+                        })
                 }
             >
                 <Head live />

@@ -59,7 +59,7 @@ pub fn Rounds(
                         <th scope="col">{move || t_string!(i18n, arena.round)}</th>
                         <th scope="col">{move || t_string!(i18n, arena.quality)}</th>
                         <th scope="col">{move || t_string!(i18n, arena.lead_over_base)}</th>
-                        <th scope="col">{move || t_string!(i18n, training.steps)}</th>
+                        <th scope="col">{move || t_string!(i18n, arena.train_steps)}</th>
                         <th scope="col">{move || t_string!(i18n, training.rate)}</th>
                         <th scope="col">{move || t_string!(i18n, training.rank)}</th>
                     </tr>

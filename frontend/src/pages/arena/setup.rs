@@ -521,7 +521,7 @@ fn Numbers(form: Form, faults: Signal<Vec<FieldError>>) -> impl IntoView {
                 />
                 <OptionalNumber
                     id="arena-train-steps"
-                    label=|i18n| t_string!(i18n, training.steps)
+                    label=|i18n| t_string!(i18n, arena.train_steps)
                     tip=|i18n| t_string!(i18n, training.steps_tip)
                     value=form.train_steps
                     fault=fault(faults, "settings.max_train_steps")

@@ -102,7 +102,7 @@ pub fn Vote(
             <button
                 type="button"
                 class="vote-picture"
-                disabled=move || busy.get()
+                aria-disabled=move || busy.get().to_string()
                 aria-keyshortcuts=key
                 aria-label=name
                 on:click=move |_| cast.run(choice)
@@ -132,7 +132,7 @@ pub fn Vote(
                     <button
                         type="button"
                         class="btn"
-                        disabled=move || busy.get()
+                        aria-disabled=move || busy.get().to_string()
                         aria-keyshortcuts="↓"
                         on:click=move |_| cast.run(VoteChoice::Tie)
                     >

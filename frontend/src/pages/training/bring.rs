@@ -12,7 +12,7 @@ use crate::{
     api::{self, Failure},
     components::{gallery_pick::GalleryPick, icon::icon, notice::ErrorNotice},
     i18n::{self, t_string, use_i18n},
-    state::connection::Connection,
+    state::{connection::Connection, toast::Toasts},
 };
 
 /// The references that ship.
@@ -30,6 +30,7 @@ pub fn Bring(
 ) -> impl IntoView {
     let i18n = use_i18n();
     let connection = expect_context::<Connection>();
+    let toasts = expect_context::<Toasts>();
     let (files_field, folder_field) = (NodeRef::<html::Input>::new(), NodeRef::<html::Input>::new());
     let over = RwSignal::new(false);
     let sending = RwSignal::new(None::<(usize, usize)>);
@@ -82,6 +83,13 @@ pub fn Bring(
                 }
             };
             let came = sorted.send(told).await;
+            // With the first pictures comes another part of the page: what was left out is told there, too.
+            let names = refused.try_with_untracked(|refused| {
+                refused.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
+            });
+            if let Some(names) = names.filter(|names| is_new && !names.is_empty()) {
+                toasts.warn(untrack(|| t_string!(i18n, training.left_out, names = names)));
+            }
             if came.is_empty() {
                 sending.try_set(None);
                 return;

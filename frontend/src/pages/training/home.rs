@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chapan_api::{
     dataset::DatasetView,
-    job::{JobStatus, JobView},
+    job::{JobKind, JobStatus, JobView},
     training::TrainingView,
 };
 use leptos::{prelude::*, task::spawn_local};
@@ -124,6 +124,7 @@ pub fn badge(i18n: Language, job: &JobView, paused: bool) -> (&'static str, &'st
     };
     let words = match job.status {
         JobStatus::Queued if paused => t_string!(i18n, training.paused).to_owned(),
+        JobStatus::Running if job.kind == JobKind::Competition => t_string!(i18n, arena.running).to_owned(),
         JobStatus::Running => t_string!(i18n, training.running).to_owned(),
         _ => progress::words(i18n, job),
     };

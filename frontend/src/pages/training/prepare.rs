@@ -111,7 +111,11 @@ pub fn Prepare(id: DatasetId) -> impl IntoView {
             <Show
                 when=move || there.get()
                 fallback=move || {
-                    view! { <p class="loading" role="status">{move || t_string!(i18n, frame.loading)}</p> }
+                    set.failure
+                        .with(Option::is_none)
+                        .then(|| {
+                            view! { <p class="loading" role="status">{move || t_string!(i18n, frame.loading)}</p> }
+                        })
                 }
             >
                 <div class="desk">

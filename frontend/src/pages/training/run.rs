@@ -212,7 +212,11 @@ pub fn RunPart(id: TrainingId) -> impl IntoView {
             <Show
                 when=move || there.get()
                 fallback=move || {
-                    view! { <p class="loading" role="status">{move || t_string!(i18n, frame.loading)}</p> }
+                    run.failure
+                        .with(Option::is_none)
+                        .then(|| {
+                            view! { <p class="loading" role="status">{move || t_string!(i18n, frame.loading)}</p> }
+                        })
                 }
             >
                 <Head run />
