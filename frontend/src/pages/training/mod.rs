@@ -8,6 +8,7 @@ mod collection;
 mod files;
 mod findings;
 mod home;
+mod outcome;
 mod pictures;
 mod prepare;
 mod run;
