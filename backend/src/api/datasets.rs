@@ -441,12 +441,18 @@ async fn created(
     Ok((StatusCode::CREATED, Json(view(app, row).await?)))
 }
 
-async fn view(app: &App, row: DatasetRow) -> ApiResult<DatasetView> {
+async fn view(app: &App, mut row: DatasetRow) -> ApiResult<DatasetView> {
     // What a look found stands in the dataset: its job matters until then.
-    let analysis_job = match row.analysis_job.filter(|job| job.status != JobStatus::Succeeded) {
-        Some(job) => Some(Box::new(app.queue.newest(&job).await?)),
-        None => None,
-    };
+    let mut analysis_job = None;
+    if let Some(job) = row.analysis_job.take().filter(|job| job.status != JobStatus::Succeeded) {
+        let now = app.queue.newest(&job).await?;
+        if now.status != JobStatus::Succeeded {
+            analysis_job = Some(Box::new(now));
+        } else if let Some(newer) = app.store.dataset(&job.owner, &row.id).await? {
+            // It ended since the row was read: what it saw was written together with its end.
+            row = newer;
+        }
+    }
     let picture = |picture: crate::store::PictureRow| DatasetPicture {
         image: picture.image,
         name: picture.name,

@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use chapan_api::error::{ErrorBody, ErrorCode};
 use chapan_api::id::{DatasetId, TrainingId};
-use chapan_api::job::JobView;
+use chapan_api::job::{JobStatus, JobView};
 use chapan_api::page::Page;
 use chapan_api::training::{
     CreateTraining, FindingCode, MakeWish, Preflight, Severity, TrainingView, TrainingWish,
@@ -346,11 +346,18 @@ fn room(app: &App, model: &Checkpoint) -> Room {
     }
 }
 
-async fn view(app: &App, row: TrainingRow) -> ApiResult<TrainingView> {
+async fn view(app: &App, mut row: TrainingRow) -> ApiResult<TrainingView> {
     let log = folder_of(&app.config.data_dir, &row.id).join(LOG_FILE);
     let told = tokio::task::spawn_blocking(move || steps_told(&log)).await.map_err(ApiError::internal)?;
     let told = told.map_err(ApiError::internal)?;
     let job = app.queue.newest(&row.job).await?;
+    // It ended since the row was read: what came of it was written together with its end.
+    if job.status == JobStatus::Succeeded
+        && row.lora.is_none()
+        && let Some(newer) = app.store.training(&row.job.owner, &row.id).await?
+    {
+        row = newer;
+    }
     Ok(TrainingView {
         paused: row.rests() && !job.status.is_final(),
         job,
