@@ -243,12 +243,19 @@ impl Draft {
         self.height.set(f64::from(height));
     }
 
-    /// Puts a LoRA on the stack.
+    /// Puts a LoRA on the stack. It outlives the page whose button was pressed: what it is made of belongs to nobody.
     pub fn add_lora(self, model: ModelId, weight: f64) {
+        let nobody = Owner::default();
         self.loras.update(|loras| {
             let number = loras.iter().map(|lora| lora.number + 1).max().unwrap_or_default();
-            loras.push(Lora { number, model: StoredValue::new(model), weight: RwSignal::new(weight) });
+            loras.push(nobody.with(|| Lora {
+                number,
+                model: StoredValue::new(model),
+                weight: RwSignal::new(weight),
+            }));
         });
+        // Dropped, it would take them along.
+        std::mem::forget(nobody);
     }
 
     /// Chooses a model, and the size it was made for.
