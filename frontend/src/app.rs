@@ -61,6 +61,7 @@ pub fn App(
                 </main>
             </div>
             <ToastPlace />
+            {parts::in_time(parts::drops)}
             <p class="spoken" aria-live="polite">
                 {move || announcer.words()}
             </p>

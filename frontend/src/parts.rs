@@ -15,7 +15,7 @@ use wasm_split_helpers::SplitLoaderError;
 
 use crate::{
     api::Failure,
-    components::notice::ErrorNotice,
+    components::{dropped::DropAnywhere, notice::ErrorNotice},
     i18n::{self, use_i18n},
     pages::{
         arena::ArenaPage, compare::ComparePage, gallery::GalleryPage, lesson::LessonPage,
@@ -62,6 +62,12 @@ part!(rooms, microscope, MICROSCOPE, MicroscopePage, true);
 part!(rooms, training, TRAINING, TrainingPage, true);
 part!(rooms, arena, ARENA, ArenaPage, true);
 part!(rooms, models, MODELS, ModelsPage, true);
+
+/// What takes pictures that are dropped anywhere.
+#[wasm_split_helpers::wasm_split(rooms, fallible)]
+pub fn drops() -> Piece {
+    Ok(view! { <DropAnywhere /> }.into_any())
+}
 
 /// How long the first page is left alone before the rooms are fetched, and how long after a failure it is tried again.
 const IDLE: Duration = Duration::from_secs(2);

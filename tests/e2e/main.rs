@@ -5,6 +5,7 @@
 
 mod arena;
 mod begin;
+mod bring;
 mod compare;
 mod gallery;
 mod keyboard;
@@ -13,6 +14,7 @@ mod looks;
 mod mask;
 mod microscope;
 mod prompt;
+mod stack;
 mod studio;
 mod training;
 mod visit;

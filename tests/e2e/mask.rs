@@ -116,11 +116,23 @@ fn a_mask_is_painted_taken_back_inverted_and_kept() {
     let inverted = editor.levels();
     assert!(stroke.iter().zip(&inverted).all(|(a, b)| a + b == 255), "invert swaps every level");
     browser.press(&["i"]);
+    // Hidden, the mask stays what it is; whoever paints sees it again.
+    let shown = || {
+        let style = "return getComputedStyle(document.querySelector('[data-testid=mask]')).visibility;";
+        browser.script(style, &json!([]))
+    };
+    editor.press("mask.show");
+    assert_eq!(shown(), "hidden");
+    assert_eq!(editor.levels(), stroke);
+    browser.press(&["h"]);
+    assert_eq!(shown(), "visible");
+    browser.press(&["h"]);
     // The lasso fills what it encloses.
     browser.press(&["l"]);
     editor.draw("mouse", &[(20.0, 20.0), (60.0, 20.0), (60.0, 50.0), (20.0, 50.0)], 1.0);
     let lassoed = editor.levels();
     assert_eq!((level(&lassoed, 40, 35), level(&lassoed, 70, 35)), (255, 0));
+    assert_eq!(shown(), "visible");
     editor.visit.keep("mask-editor-1280-light");
     // A changed parameter and a reload lose nothing.
     editor.press("mask.done");

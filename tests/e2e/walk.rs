@@ -179,7 +179,12 @@ impl Student {
                 self.writes("spinbutton", &visit.says("lesson.lora_weight"), "0");
                 self.presses("lesson.draw_both");
                 self.reads("lesson.failed_different");
-                self.writes("spinbutton", &visit.says("lesson.lora_weight"), "1");
+                // The slider is a way of its own: twenty steps of 0.05.
+                visit.browser.tab_to("slider", &visit.says("lesson.lora_weight"));
+                for _ in 0..20 {
+                    visit.browser.press(&[keys::RIGHT]);
+                }
+                assert_eq!(visit.browser.value("spinbutton", &visit.says("lesson.lora_weight")), "1");
             }
             self.presses("lesson.draw_both");
             self.reads("lesson.passed_different");

@@ -1,17 +1,22 @@
 //! What can be done with a picture: begin from it, enlarge it, take over how it was made, save it.
 
-use chapan_api::{image::ImageView, upscale::CreateUpscale};
+use chapan_api::{
+    id::ModelId,
+    image::{ImageRecord, ImageView},
+    upscale::CreateUpscale,
+};
 use leptos::{prelude::*, task::spawn_local};
 use leptos_router::{NavigateOptions, components::A, hooks::use_navigate};
 
-use super::icon::icon;
+use super::{icon::icon, upscaler::UpscalerSelect};
 use crate::{
     i18n::{self, Says, t_string, use_i18n},
     state::{
         draft::{Draft, Kind},
         jobs::Jobs,
+        mask::MaskDraft,
         models::Models,
-        pictures::file_name,
+        pictures::{Pictures, file_name},
         toast::Toasts,
     },
 };
@@ -86,6 +91,7 @@ fn UseMenu(image: ImageView) -> impl IntoView {
         toasts.tell(words);
         navigate(&open, NavigateOptions::default());
     });
+    let take_mask = take_mask();
     image.record.map(|record| {
         let record = StoredValue::new(record);
         view! {
@@ -93,7 +99,10 @@ fn UseMenu(image: ImageView) -> impl IntoView {
                 type="button"
                 class="btn"
                 on:click=move |_| {
-                    record.with_value(|record| draft.take(record));
+                    record.with_value(|record| {
+                        draft.take(record);
+                        take_mask.run(record.clone());
+                    });
                     taken.run(t_string!(i18n, gallery.settings_taken));
                 }
             >
@@ -130,6 +139,25 @@ fn UseMenu(image: ImageView) -> impl IntoView {
     })
 }
 
+/// Brings the mask of a record along with its settings; says so when it is not there any more.
+pub fn take_mask() -> Callback<ImageRecord> {
+    let i18n = use_i18n();
+    let (masks, pictures) = (expect_context::<MaskDraft>(), expect_context::<Pictures>());
+    let toasts = expect_context::<Toasts>();
+    Callback::new(move |record: ImageRecord| {
+        let Some(id) = record.ingredients.mask_image.and_then(|mask| mask.id) else { return };
+        spawn_local(async move {
+            let taken = match pictures.fetch(&id).await {
+                Ok(view) => masks.take(&view).await,
+                Err(_) => false,
+            };
+            if !taken {
+                toasts.warn(untrack(|| t_string!(i18n, gallery.mask_is_gone).to_owned()));
+            }
+        });
+    })
+}
+
 /// A larger copy, where an upscaler is installed.
 #[component]
 fn EnlargeMenu(image: ImageView) -> impl IntoView {
@@ -140,10 +168,13 @@ fn EnlargeMenu(image: ImageView) -> impl IntoView {
     let navigate = use_navigate();
     let id = StoredValue::new(image.id);
     let (width, height) = (image.width, image.height);
+    // Empty is the server's first.
+    let upscaler = RwSignal::new(String::new());
     let enlarge = Callback::new(move |scale: u32| {
         let navigate = navigate.clone();
+        let model = Some(upscaler.get_untracked()).filter(|id| !id.is_empty()).map(ModelId::new);
         spawn_local(async move {
-            let request = CreateUpscale { image: id.get_value(), scale: scale.into(), model: None };
+            let request = CreateUpscale { image: id.get_value(), scale: scale.into(), model };
             match jobs.submit_upscale(&request).await {
                 Ok(job) => navigate(&format!("/studio?job={}", job.id), NavigateOptions::default()),
                 Err(failure) => toasts.warn(untrack(|| i18n::failure(i18n, &failure)).fact),
@@ -152,6 +183,7 @@ fn EnlargeMenu(image: ImageView) -> impl IntoView {
     });
     view! {
         <Menu name=|i18n| t_string!(i18n, gallery.enlarge)>
+            <UpscalerSelect id="enlarge-with" value=upscaler />
             {move || {
                 if models.upscalers().is_empty() {
                     view! { <p class="menu-words">{t_string!(i18n, gallery.no_upscaler)}</p> }.into_any()

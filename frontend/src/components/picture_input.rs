@@ -1,15 +1,12 @@
 //! A place that takes a picture: dropped on it, pasted, chosen from a file, or dragged here from the gallery.
 
-use chapan_api::{
-    id::ImageId,
-    image::{ImageKind, ImageView},
-};
+use chapan_api::{id::ImageId, image::ImageView};
 use leptos::{ev, html, prelude::*, task::spawn_local};
 use web_sys::DataTransfer;
 
-use super::{icon::icon, slider::FaultLine, tip::Tip};
+use super::{dropped::Dropped, icon::icon, slider::FaultLine, tip::Tip};
 use crate::{
-    api::{self, Failure},
+    api::Failure,
     i18n::{self, Says, Words, t_string, use_i18n},
     state::{connection::Connection, pictures::Pictures},
 };
@@ -74,15 +71,12 @@ pub fn PictureInput(
         image.try_set(Some(view.id.clone()));
         brought.try_run(view);
     };
-    let send = move |file: web_sys::Blob| {
+    let bring = move |dropped: Dropped| {
         busy.set(true);
         failure.set(None);
         spawn_local(async move {
-            match connection.note(api::image::upload(&file, ImageKind::Upload).await) {
-                Ok(view) => {
-                    pictures.add(view.clone());
-                    put(view);
-                }
+            match dropped.picture(pictures, connection).await {
+                Ok(view) => put(view),
                 Err(refusal) => {
                     failure.try_set(Some(refusal));
                 }
@@ -90,26 +84,10 @@ pub fn PictureInput(
             busy.try_set(false);
         });
     };
-    let fetch = move |id: ImageId| {
-        failure.set(None);
-        spawn_local(async move {
-            match pictures.fetch(&id).await {
-                Ok(view) => put(view),
-                Err(refusal) => {
-                    failure.try_set(Some(refusal));
-                }
-            }
-        });
-    };
     let take = move |data: Option<DataTransfer>| {
-        let Some(data) = data else { return false };
-        if let Some(file) = data.files().and_then(|files| files.get(0)) {
-            send(file.into());
-            return true;
-        }
-        let dragged = data.get_data("text/uri-list").ok().and_then(|address| id_in(&address));
-        let found = dragged.is_some();
-        dragged.into_iter().for_each(fetch);
+        let dropped = data.as_ref().and_then(Dropped::of);
+        let found = dropped.is_some();
+        dropped.into_iter().for_each(bring);
         found
     };
     let pasted = window_event_listener(ev::paste, move |event| {
@@ -126,7 +104,7 @@ pub fn PictureInput(
     let chosen = move |_| {
         let Some(field) = chooser.get_untracked() else { return };
         if let Some(file) = field.files().and_then(|files| files.get(0)) {
-            send(file.into());
+            bring(Dropped::File(file.into()));
         }
         field.set_value("");
     };
@@ -211,32 +189,5 @@ pub fn PictureInput(
                 })
             />
         </div>
-    }
-}
-
-/// The picture of ours that an address names.
-fn id_in(address: &str) -> Option<ImageId> {
-    let (_, rest) = address.split_once("/api/images/").or_else(|| address.split_once("/gallery/"))?;
-    let id: String =
-        rest.chars().take_while(|letter| letter.is_ascii_alphanumeric() || "-_".contains(*letter)).collect();
-    (!id.is_empty()).then(|| ImageId::new(id))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_dragged_picture_is_known_by_its_address() {
-        for address in [
-            "http://127.0.0.1:8080/api/images/abc-1_2/file",
-            "http://host/gallery/abc-1_2",
-            "/api/images/abc-1_2?x=1",
-        ] {
-            assert_eq!(id_in(address), Some(ImageId::new("abc-1_2")), "{address}");
-        }
-        for address in ["https://elsewhere/cat.png", "/api/images/", ""] {
-            assert_eq!(id_in(address), None);
-        }
     }
 }

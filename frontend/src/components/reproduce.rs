@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chapan_api::{
     id::ImageId,
-    image::{ImageKind, ImageView},
+    image::ImageView,
     job::JobStatus,
     reproduction::{CircumstanceKind, ReproductionView, Verdict},
 };
@@ -27,7 +27,7 @@ pub fn Reproduce(
     let i18n = use_i18n();
     let found = RwSignal::new(None::<ReproductionView>);
     let failure = RwSignal::new(None::<Failure>);
-    let can = image.record.is_some() && image.kind == ImageKind::Made;
+    let can = can_be_made_again(&image);
     let id = image.id;
     let start = Callback::new(move |()| {
         let id = id.clone();
@@ -70,6 +70,11 @@ pub fn Reproduce(
             </section>
         }
     })
+}
+
+/// Whether a picture says enough of how it was made: a record, or what it was enlarged from.
+fn can_be_made_again(image: &ImageView) -> bool {
+    image.record.is_some() || image.enlargement.is_some()
 }
 
 /// Takes an answer, and asks again while the second picture is on its way.
@@ -159,5 +164,27 @@ fn circumstance(i18n: Language, what: CircumstanceKind) -> &'static str {
         CircumstanceKind::Version => t_string!(i18n, gallery.version),
         CircumstanceKind::Engine => t_string!(i18n, gallery.engine),
         CircumstanceKind::Source => t_string!(i18n, studio.image),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chapan_api::image::ImageKind;
+
+    use super::*;
+    use crate::components::record::tests::{full, picture};
+
+    #[test]
+    fn whatever_says_how_it_was_made_can_be_made_again() {
+        for kind in [ImageKind::Made, ImageKind::Upload, ImageKind::Again] {
+            let image = ImageView { kind, ..picture(Some(full())) };
+            assert!(can_be_made_again(&image), "{kind:?}");
+        }
+        let enlargement = serde_json::json!({
+            "image": {"sha256": ""}, "scale": 4.0, "model": "x4", "device": "cpu", "dtype": "f32", "version": "0",
+        });
+        let enlargement = Some(serde_json::from_value(enlargement).unwrap());
+        assert!(can_be_made_again(&ImageView { enlargement, ..picture(None) }));
+        assert!(!can_be_made_again(&picture(None)));
     }
 }

@@ -3,7 +3,7 @@
 use leptos::{html, prelude::*};
 
 use super::tip::Tip;
-use crate::i18n::{Says, Words, t_string, use_i18n};
+use crate::i18n::{Language, Says, Words, t_string, use_i18n};
 
 /// What a slider knows of its number.
 #[derive(Clone, Copy)]
@@ -22,9 +22,13 @@ pub struct Range {
 #[component]
 pub fn Slider(
     /// Name of the field, unique on the page.
-    id: &'static str,
+    #[prop(into)]
+    id: String,
     /// Label.
     label: Says,
+    /// Which of two such numbers on a page it is, said before the label.
+    #[prop(optional_no_strip)]
+    which: Option<Says>,
     /// The sentence that teaches.
     tip: Says,
     /// The number.
@@ -36,6 +40,7 @@ pub fn Slider(
     fault: Signal<Option<Words>>,
 ) -> impl IntoView {
     let i18n = use_i18n();
+    let words = move || full_label(i18n, which, label);
     let fill = move || {
         let part = (value.get() - range.min) / (range.max - range.min);
         format!("{:.1}%", if part.is_finite() { part.clamp(0.0, 1.0) * 100.0 } else { 0.0 })
@@ -43,9 +48,9 @@ pub fn Slider(
     view! {
         <div class="field">
             <div class="field-head">
-                <label for=id>{move || label(i18n)}</label>
+                <label for=id.clone()>{words}</label>
                 <Tip about=label words=tip />
-                <Number id label value range fault />
+                <Number id=id.clone() label which value range fault />
             </div>
             <input
                 class="range"
@@ -53,7 +58,7 @@ pub fn Slider(
                 min=range.min
                 max=range.max
                 step=range.step
-                aria-label=move || label(i18n)
+                aria-label=words
                 title=move || t_string!(i18n, frame.double_click_resets)
                 style=("--fill", fill)
                 prop:value=move || value.get()
@@ -69,9 +74,13 @@ pub fn Slider(
 #[component]
 pub fn Number(
     /// Name of the field, unique on the page.
-    id: &'static str,
+    #[prop(into)]
+    id: String,
     /// Label, when no `<label>` names it.
     label: Says,
+    /// Which of two such numbers on a page it is, said before the label.
+    #[prop(optional_no_strip)]
+    which: Option<Says>,
     /// The number.
     value: RwSignal<f64>,
     /// Its range.
@@ -92,17 +101,21 @@ pub fn Number(
     view! {
         <input
             node_ref=field
-            id=id
+            id=id.clone()
             class="number"
             type="number"
             inputmode="decimal"
             step=range.step
-            aria-label=move || label(i18n)
+            aria-label=move || full_label(i18n, which, label)
             aria-invalid=move || fault.with(Option::is_some).to_string()
             aria-describedby=format!("{id}-fault")
             on:input=move |event| value.set(number(&event))
         />
     }
+}
+
+fn full_label(i18n: Language, which: Option<Says>, label: Says) -> String {
+    which.map_or_else(|| label(i18n).to_owned(), |which| format!("{}: {}", which(i18n), label(i18n)))
 }
 
 /// What an input holds, as the browser reads it: `NaN` when it is empty.

@@ -44,6 +44,35 @@ pub struct Lora {
     pub model: StoredValue<ModelId>,
     /// How strongly it acts.
     pub weight: RwSignal<f64>,
+    /// Whether it acts on the text encoders with a weight of their own.
+    pub has_text_weight: RwSignal<bool>,
+    /// That weight.
+    pub text_weight: RwSignal<f64>,
+}
+
+impl Lora {
+    /// It outlives the page whose button was pressed: what it is made of belongs to nobody.
+    fn new(number: u32, wanted: &UseLora) -> Self {
+        let nobody = Owner::default();
+        let lora = nobody.with(|| Self {
+            number,
+            model: StoredValue::new(wanted.model.clone()),
+            weight: RwSignal::new(wanted.weight),
+            has_text_weight: RwSignal::new(wanted.text_encoder_weight.is_some()),
+            text_weight: RwSignal::new(wanted.text_encoder_weight.unwrap_or(wanted.weight)),
+        });
+        // Dropped, it would take them along.
+        std::mem::forget(nobody);
+        lora
+    }
+
+    fn wanted(self) -> UseLora {
+        UseLora {
+            model: self.model.get_value(),
+            weight: self.weight.get(),
+            text_encoder_weight: self.has_text_weight.get().then(|| self.text_weight.get()),
+        }
+    }
 }
 
 /// The fields of the inspector. Numbers are as typed: `NaN` while a field is empty.
@@ -101,6 +130,10 @@ pub struct Draft {
     pub hires_scale: RwSignal<f64>,
     /// How far from the enlarged picture.
     pub hires_strength: RwSignal<f64>,
+    /// Steps of the second pass; 0 means as many as of the first.
+    pub hires_steps: RwSignal<f64>,
+    /// What enlarges it; empty means the server's first.
+    pub upscaler: RwSignal<String>,
     /// Whether the mask editor is open.
     pub mask_open: RwSignal<bool>,
     /// Whether anything was kept from an earlier visit.
@@ -170,6 +203,8 @@ impl Draft {
             hires: RwSignal::default(),
             hires_scale: RwSignal::default(),
             hires_strength: RwSignal::default(),
+            hires_steps: RwSignal::default(),
+            upscaler: RwSignal::default(),
             mask_open: RwSignal::default(),
             was_kept: StoredValue::new(true),
         };
@@ -177,12 +212,8 @@ impl Draft {
         draft
     }
 
-    /// A draft of its own with the values of another.
-    pub fn copy(other: Self) -> Self {
-        Self::new(&untrack(move || other.request(None)), true)
-    }
-
-    fn fill(self, request: &CreateGeneration) {
+    /// Takes over the values of a request.
+    pub fn fill(self, request: &CreateGeneration) {
         self.prompt.set(request.prompt.clone());
         self.negative_prompt.set(request.negative_prompt.clone().unwrap_or_default());
         self.seed.set(request.seed.unwrap_or_else(roll).to_string());
@@ -198,10 +229,7 @@ impl Draft {
         self.only_masked.set(request.padding_mask_crop.is_some());
         self.padding.set(f64::from(request.padding_mask_crop.unwrap_or(DEFAULT_PADDING)));
         self.masked_noise.set(request.masked_content == Some(MaskedContent::Noise));
-        self.loras.set(Vec::new());
-        for lora in &request.loras {
-            self.add_lora(lora.model.clone(), lora.weight);
-        }
+        self.loras.set((0..).zip(&request.loras).map(|(number, lora)| Lora::new(number, lora)).collect());
         self.count.set(f64::from(request.num_images_per_prompt));
         self.variation.set(request.variation_strength.unwrap_or(0.0));
         self.variation_seed.set(request.variation_seed.map(|seed| seed.to_string()).unwrap_or_default());
@@ -210,6 +238,8 @@ impl Draft {
         let hires = request.hires.clone().unwrap_or_default();
         self.hires_scale.set(hires.scale);
         self.hires_strength.set(hires.strength);
+        self.hires_steps.set(hires.steps.map_or(0.0, f64::from));
+        self.upscaler.set(hires.upscaler.as_ref().map(ToString::to_string).unwrap_or_default());
     }
 
     /// Takes over how a picture was made, its seed fixed. A mask stays as it is painted here.
@@ -243,19 +273,12 @@ impl Draft {
         self.height.set(f64::from(height));
     }
 
-    /// Puts a LoRA on the stack. It outlives the page whose button was pressed: what it is made of belongs to nobody.
+    /// Puts a LoRA on the stack.
     pub fn add_lora(self, model: ModelId, weight: f64) {
-        let nobody = Owner::default();
         self.loras.update(|loras| {
             let number = loras.iter().map(|lora| lora.number + 1).max().unwrap_or_default();
-            loras.push(nobody.with(|| Lora {
-                number,
-                model: StoredValue::new(model),
-                weight: RwSignal::new(weight),
-            }));
+            loras.push(Lora::new(number, &UseLora { model, weight, text_encoder_weight: None }));
         });
-        // Dropped, it would take them along.
-        std::mem::forget(nobody);
     }
 
     /// Chooses a model, and the size it was made for.
@@ -270,11 +293,7 @@ impl Draft {
     fn all(self) -> CreateGeneration {
         let text = |signal: RwSignal<String>| Some(signal.get().trim().to_owned()).filter(|t| !t.is_empty());
         let turned = self.variation.get();
-        let loras = self.loras.get().into_iter().map(|lora| UseLora {
-            model: lora.model.get_value(),
-            weight: lora.weight.get(),
-            text_encoder_weight: None,
-        });
+        let loras = self.loras.get().into_iter().map(Lora::wanted);
         CreateGeneration {
             prompt: self.prompt.get(),
             negative_prompt: text(self.negative_prompt),
@@ -299,7 +318,8 @@ impl Draft {
             hires: self.hires.get().then(|| Hires {
                 scale: self.hires_scale.get(),
                 strength: self.hires_strength.get(),
-                ..Hires::default()
+                steps: Some(self.hires_steps.get() as u32).filter(|steps| *steps > 0),
+                upscaler: text(self.upscaler).map(ModelId::new),
             }),
             keep_steps: false,
         }
@@ -369,7 +389,68 @@ fn near(width: u32, height: u32, side: u32) -> (u32, u32) {
 
 #[cfg(test)]
 mod tests {
-    use super::near;
+    use chapan_api::image::{Ingredients, SourceRecord};
+    use chapan_api::{generation::CreateGeneration, image::HiresRecord, image::LoraRecord};
+    use leptos::reactive::owner::Owner;
+
+    use super::*;
+
+    /// A record with everything that a picture from words, or one under a mask, can have.
+    fn full(masked: bool) -> ImageRecord {
+        let lora = |name: &str, text_encoder_weight| LoraRecord {
+            model: ModelId::new(name),
+            sha256: None,
+            weight: 0.75,
+            text_encoder_weight,
+        };
+        let source =
+            |id: &str| masked.then(|| SourceRecord { id: Some(ImageId::new(id)), sha256: String::new() });
+        let hires =
+            Hires { scale: 1.5, upscaler: Some(ModelId::new("photo-x4")), strength: 0.35, steps: Some(12) };
+        ImageRecord {
+            prompt: "a (red:1.2) hat".to_owned(),
+            negative_prompt: Some("blue".to_owned()),
+            model: ModelId::new("large"),
+            model_hash: None,
+            seed: 77,
+            num_inference_steps: 31,
+            guidance_scale: 6.5,
+            width: 192,
+            height: 128,
+            scheduler: "heun".to_owned(),
+            device: "cpu".to_owned(),
+            dtype: "f32".to_owned(),
+            version: "0".to_owned(),
+            ingredients: Ingredients {
+                image: source("picture"),
+                strength: masked.then_some(0.625),
+                mask_image: source("mask"),
+                mask_blur: masked.then_some(7.0),
+                padding_mask_crop: masked.then_some(48),
+                masked_content: masked.then_some(MaskedContent::Noise),
+                loras: vec![lora("ink", Some(0.25)), lora("felt", None)],
+                variation_seed: Some(5),
+                variation_strength: Some(0.125),
+                prompt_weighting: true,
+                hires: (!masked).then_some(HiresRecord { request: hires, upscaler_hash: None }),
+                ..Ingredients::default()
+            },
+        }
+    }
+
+    #[test]
+    fn the_settings_of_a_picture_make_the_same_request_again() {
+        let owner = Owner::new();
+        owner.with(|| {
+            for masked in [false, true] {
+                let record = full(masked);
+                let draft = Draft::new(&CreateGeneration { seed: Some(1), ..Default::default() }, false);
+                draft.take(&record);
+                let mask = masked.then(|| ImageId::new("mask"));
+                assert_eq!(untrack(|| draft.request(mask)), record.request(), "masked: {masked}");
+            }
+        });
+    }
 
     #[test]
     fn a_picture_keeps_its_shape_near_the_models_size() {

@@ -26,6 +26,8 @@ pub enum Task {
         model: String,
         /// The prompt.
         prompt: String,
+        /// Whether weights are read in it: then it has as many chunks as it needs.
+        weighting: bool,
         /// What it should say, for example by a lesson's wish.
         wanted: Vec<Feature>,
     },
@@ -202,6 +204,8 @@ pub struct PromptReport {
     pub tokens: Vec<usize>,
     /// Most tokens that an encoder reads.
     pub limit: usize,
+    /// Whether all of it is read, in chunks, whatever the limit.
+    pub all_read: bool,
     /// From here on nothing is read.
     pub cut: Option<usize>,
     /// Phrases with nothing in them: a comma too many.
@@ -325,6 +329,7 @@ mod tests {
             task: Task::CheckPrompt {
                 model: "chapan-mini".to_owned(),
                 prompt: "күлкі, \u{1f600}".to_owned(),
+                weighting: true,
                 wanted: vec![Feature { group: "hair".to_owned(), value: "topknot".to_owned() }],
             },
         };

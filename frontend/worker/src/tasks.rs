@@ -50,7 +50,9 @@ pub async fn run(id: u32, task: Task, buffers: Vec<JsValue>) {
     let tell = |answer: Answer, buffers: Vec<Vec<u8>>| post(&Reply { id: Some(id), answer }, buffers);
     let done = match task {
         Task::Compare { palette } => compare(&buffers, &palette).await,
-        Task::CheckPrompt { model, prompt, wanted } => check_prompt(&model, &prompt, &wanted).await,
+        Task::CheckPrompt { model, prompt, weighting, wanted } => {
+            check_prompt(&model, &prompt, weighting, &wanted).await
+        }
         Task::Prepare { model } => {
             prepare(&model, &tell).await.map(|easel| (Answer::Prepared(easel.facts.clone()), Vec::new()))
         }
@@ -78,7 +80,7 @@ async fn compare(files: &[Vec<u8>], palette: &[[u8; 3]]) -> Done {
     Ok((Answer::Compared(comparison), vec![map]))
 }
 
-async fn check_prompt(model: &str, prompt: &str, wanted: &[Feature]) -> Done {
+async fn check_prompt(model: &str, prompt: &str, weighting: bool, wanted: &[Feature]) -> Done {
     let reader = READER.with_borrow(Clone::clone);
     let reader = if let Some(reader) = reader {
         reader
@@ -90,7 +92,7 @@ async fn check_prompt(model: &str, prompt: &str, wanted: &[Feature]) -> Done {
     };
     let (counter, exact) = counter(model).await?;
     let start = now();
-    let mut report = check(&counter, &reader, prompt, wanted).map_err(engine)?;
+    let mut report = check(&counter, &reader, prompt, weighting, wanted).map_err(engine)?;
     report.took_ms = now() - start;
     report.exact = exact;
     Ok((Answer::Checked(Box::new(report)), Vec::new()))

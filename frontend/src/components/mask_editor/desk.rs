@@ -47,6 +47,8 @@ pub struct Desk {
     pub line: RwSignal<Vec<Point>>,
     /// Whether the space bar makes the hand move the picture.
     pub moves: RwSignal<bool>,
+    /// Whether the tint of the mask is seen; a hidden mask stays what it is.
+    pub shows: RwSignal<bool>,
     /// Where the picture stands.
     pub place: NodeRef<html::Div>,
     /// The tint over the picture.
@@ -66,6 +68,7 @@ impl Desk {
             at: RwSignal::new(None),
             line: RwSignal::new(Vec::new()),
             moves: RwSignal::new(false),
+            shows: RwSignal::new(true),
             place: NodeRef::new(),
             canvas: NodeRef::new(),
         }

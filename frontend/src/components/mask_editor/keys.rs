@@ -38,6 +38,7 @@ pub fn down(desk: Desk, close: Callback<()>, event: &KeyboardEvent) {
         }
         "l" => desk.tool.set(Tool::Lasso),
         "i" => desk.act(Board::invert),
+        "h" => desk.shows.update(|shows| *shows = !*shows),
         "+" | "=" if !in_field => desk.zoom(1.25),
         "-" if !in_field => desk.zoom(0.8),
         "0" if !in_field => desk.fit(),
@@ -85,6 +86,7 @@ fn walk(desk: Desk, right: f64, down: f64, paints: bool) {
     };
     desk.at.set(Some(to));
     if paints && desk.tool.get_untracked() != Tool::Lasso {
+        desk.shows.set(true);
         desk.masks.work(Board::begin);
         desk.paint(desk.brush(false), desk.dab(from, 1.0), desk.dab(to, 1.0));
         desk.masks.work(Board::finish);

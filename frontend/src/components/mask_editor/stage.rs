@@ -93,7 +93,13 @@ pub fn Stage(
                 style=("transform", placed)
             >
                 <img src=src alt="" draggable="false" class:pixelated=move || pixels.shown() />
-                <canvas node_ref=desk.canvas width=width height=height data-testid="mask"></canvas>
+                <canvas
+                    node_ref=desk.canvas
+                    width=width
+                    height=height
+                    style=("visibility", move || if desk.shows.get() { "visible" } else { "hidden" })
+                    data-testid="mask"
+                ></canvas>
                 <svg class="mask-line" aria-hidden="true">
                     <polygon points=line></polygon>
                 </svg>
@@ -149,6 +155,10 @@ fn down(desk: Desk, hand: StoredValue<Hand>, event: &PointerEvent) {
     let under = desk.view.get_untracked().under(at);
     // The other end of a pen erases, as does the right button of a mouse.
     let erases = event.buttons() & (32 | 2) != 0;
+    if event.button() != 1 && !desk.moves.get_untracked() {
+        // Nobody paints what they cannot see.
+        desk.shows.set(true);
+    }
     let gesture = if event.button() == 1 || desk.moves.get_untracked() {
         Gesture::Move { last: at }
     } else if desk.tool.get_untracked() == Tool::Lasso {

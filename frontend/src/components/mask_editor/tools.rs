@@ -65,6 +65,16 @@ pub fn Tools(
                 <PixelToggle />
             </div>
             <div class="mask-actions">
+                <button
+                    type="button"
+                    class="btn"
+                    aria-keyshortcuts="H"
+                    aria-pressed=move || desk.shows.get().to_string()
+                    on:click=move |_| desk.shows.update(|shows| *shows = !*shows)
+                >
+                    {icon("mask")}
+                    {move || t_string!(i18n, mask.show)}
+                </button>
                 {worded("invert", Some("I"), |i18n| t_string!(i18n, mask.invert), move || desk.act(Board::invert))}
                 {worded("fill", None, |i18n| t_string!(i18n, mask.fill), move || desk.act(|board| board.fill(255)))}
                 {worded("trash", None, |i18n| t_string!(i18n, mask.clear), move || desk.act(|board| board.fill(0)))}

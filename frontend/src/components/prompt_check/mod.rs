@@ -28,6 +28,8 @@ pub struct Checked {
     pub negative_prompt: RwSignal<String>,
     /// The model that will read it.
     pub model: Signal<String>,
+    /// Whether weights are read in it: then nothing of it is cut.
+    pub weighting: RwSignal<bool>,
 }
 
 /// The report on a prompt, always of its latest words.
@@ -47,6 +49,7 @@ pub fn PromptCheck(
     Effect::new(move |_| {
         checked.prompt.track();
         checked.model.track();
+        checked.weighting.track();
         if under_way.get_value() || checked.prompt.with_untracked(|prompt| prompt.trim().is_empty()) {
             return;
         }
@@ -56,9 +59,9 @@ pub fn PromptCheck(
             while let Some(now) = words(checked)
                 && last.as_ref() != Some(&now)
             {
-                let (model, prompt) = now.clone();
+                let (model, prompt, weighting) = now.clone();
                 let Some(wanted) = wanted.try_get_value() else { return };
-                match worker::check_prompt(model, prompt.clone(), wanted).await {
+                match worker::check_prompt(model, prompt.clone(), weighting, wanted).await {
                     Ok(found) => drop(report.try_set(Some((prompt, found)))),
                     // A check is an extra: without it the prompt is as good as before.
                     Err(_) => drop(report.try_set(None)),
@@ -76,9 +79,10 @@ pub fn PromptCheck(
 }
 
 /// What is to be checked now; nothing once the page is gone.
-fn words(checked: Checked) -> Option<(String, String)> {
+fn words(checked: Checked) -> Option<(String, String, bool)> {
     let prompt = checked.prompt.try_get_untracked()?;
-    (!prompt.trim().is_empty()).then_some((checked.model.try_get_untracked()?, prompt))
+    let (model, weighting) = (checked.model.try_get_untracked()?, checked.weighting.try_get_untracked()?);
+    (!prompt.trim().is_empty()).then_some((model, prompt, weighting))
 }
 
 #[component]
@@ -88,9 +92,14 @@ fn Told(checked: Checked, prompt: String, found: PromptReport, wants: bool) -> i
     let (limit, exact) = (found.limit, found.exact);
     let counts = counted(&found.tokens);
     let part = format!("{:.1}%", (most as f64 * 100.0 / limit.max(1) as f64).min(100.0));
-    let over = most > limit;
+    let all_read = found.all_read;
+    let over = most > limit && !all_read;
     let count = move || {
-        let words = t_string!(i18n, prompt.tokens, count = counts.clone(), limit = limit).clone();
+        let words = if all_read {
+            t_string!(i18n, prompt.all_read, count = counts)
+        } else {
+            t_string!(i18n, prompt.tokens, count = counts, limit = limit)
+        };
         if exact { words } else { format!("{words} {}", t_string!(i18n, prompt.inexact)) }
     };
     let cut = found.cut.map(|at| (prompt[..at].to_owned(), prompt[at..].to_owned()));

@@ -11,6 +11,7 @@ use leptos_router::{
 use crate::{
     components::{
         compare::{Compare, Side},
+        dropped::dropped_on,
         empty::Empty,
         icon::icon,
         notice::ErrorNotice,
@@ -137,8 +138,15 @@ fn find(pictures: Pictures, id: Memo<Option<ImageId>>) -> Found {
 fn Choice(name: Says, chosen: Memo<Option<ImageId>>, choose: Callback<ImageId>) -> impl IntoView {
     let i18n = use_i18n();
     let pictures = expect_context::<Pictures>();
+    let take = dropped_on(move |view: ImageView| drop(choose.try_run(view.id)));
     view! {
-        <div class="choice" role="group" aria-label=move || name(i18n)>
+        <div
+            class="choice"
+            role="group"
+            aria-label=move || name(i18n)
+            on:dragover=move |event| event.prevent_default()
+            on:drop=take
+        >
             <p class="choice-name">{move || name(i18n)}</p>
             <ul class="choice-row">
                 <For each=move || pictures.items().get() key=|image| image.id.clone() let:image>

@@ -84,7 +84,8 @@ pub fn Experiment(
     let i18n = use_i18n();
     let jobs = expect_context::<Jobs>();
     let pictures = expect_context::<Pictures>();
-    let masks = expect_context::<MaskDraft>();
+    // What was painted in the studio is no answer to the task of a step.
+    let masks = MaskDraft::provide_blank();
     let models = expect_context::<Models>();
     let navigate = use_navigate();
     let query = use_query_map();
@@ -107,7 +108,12 @@ pub fn Experiment(
         .collect();
     let model =
         Signal::derive(move || models.known().first().map(|model| model.id.to_string()).unwrap_or_default());
-    let checked = Checked { prompt: first.prompt, negative_prompt: first.negative_prompt, model };
+    let checked = Checked {
+        prompt: first.prompt,
+        negative_prompt: first.negative_prompt,
+        model,
+        weighting: first.weighting,
+    };
     let asks_prompt = step.knobs.iter().any(|knob| knob == "prompt");
     let ids = ["first", "second"]
         .map(|name| Memo::new(move |_| query.with(|query| query.get(name).map(JobId::new))));

@@ -1,12 +1,18 @@
 //! The knobs of a step: only those of its idea.
 
+use chapan_api::generation::limits;
 use leptos::prelude::*;
 
 use crate::{
-    components::slider::FaultLine,
+    components::slider::{FaultLine, Range, Slider},
     i18n::{Says, Words, t_string, use_i18n},
     state::draft::Draft,
 };
+
+const STEPS: Range = Range { min: 1.0, max: 50.0, step: 1.0, reset: 20.0 };
+const GUIDANCE: Range = Range { min: 0.0, max: 15.0, step: 0.5, reset: 5.0 };
+const STRENGTH: Range = Range { min: 0.0, max: 1.0, step: 0.05, reset: limits::DEFAULT_STRENGTH };
+const WEIGHT: Range = Range { min: -1.0, max: 2.0, step: 0.05, reset: 1.0 };
 
 /// The field `name` of a draft, named as in the request. The id tells two knobs of one page apart; where there are two,
 /// `which` is the word before the label.
@@ -62,28 +68,7 @@ pub fn knob(
         }
         .into_any()
     } else {
-        let value = match name {
-            "num_inference_steps" => draft.steps,
-            "guidance_scale" => draft.guidance,
-            "loras" => match draft.loras.with_untracked(|loras| loras.first().map(|lora| lora.weight)) {
-                Some(weight) => weight,
-                None => return ().into_any(),
-            },
-            _ => draft.strength,
-        };
-        view! {
-            <input
-                id=id.clone()
-                class="text"
-                type="number"
-                step="any"
-                aria-invalid=invalid
-                aria-describedby=described
-                prop:value=value.get_untracked()
-                on:input=move |event| value.set(event_target_value(&event).parse().unwrap_or(f64::NAN))
-            />
-        }
-        .into_any()
+        return slider(name, draft, id, label, which, fault);
     };
     let wide = name == "prompt";
     view! {
@@ -94,4 +79,25 @@ pub fn knob(
         </div>
     }
     .into_any()
+}
+
+/// A number of a draft with its slider.
+fn slider(
+    name: &str,
+    draft: Draft,
+    id: String,
+    label: Says,
+    which: Option<Says>,
+    fault: Signal<Option<Words>>,
+) -> AnyView {
+    let (value, range, tip): (_, _, Says) = match name {
+        "num_inference_steps" => (draft.steps, STEPS, |i18n| t_string!(i18n, studio.steps_tip)),
+        "guidance_scale" => (draft.guidance, GUIDANCE, |i18n| t_string!(i18n, studio.guidance_tip)),
+        "loras" => match draft.loras.with_untracked(|loras| loras.first().map(|lora| lora.weight)) {
+            Some(weight) => (weight, WEIGHT, |i18n| t_string!(i18n, lesson.lora_weight_tip)),
+            None => return ().into_any(),
+        },
+        _ => (draft.strength, STRENGTH, |i18n| t_string!(i18n, studio.strength_tip)),
+    };
+    view! { <Slider id label which tip value range fault /> }.into_any()
 }

@@ -19,7 +19,7 @@ use crate::{
     i18n::{self, pick, t_string, use_i18n},
     state::{
         jobs::Jobs,
-        mask::{MaskDraft, pixels},
+        mask::{levels, pixels},
         pictures::Pictures,
     },
     worker::{compare, messages::Comparison},
@@ -52,7 +52,6 @@ pub fn Verdict(
     let i18n = use_i18n();
     let jobs = expect_context::<Jobs>();
     let pictures = expect_context::<Pictures>();
-    let masks = expect_context::<MaskDraft>();
     let image = move |id: Memo<Option<JobId>>| -> Option<ImageId> {
         jobs.find(&id.get()?)?.state.with(|state| state.view.image.clone())
     };
@@ -64,7 +63,7 @@ pub fn Verdict(
             let (a, b) = both?;
             let found = async {
                 let (a, b) = (pictures.fetch(&a).await?, pictures.fetch(&b).await?);
-                look(&check, &a, &b, masks).await
+                look(&check, &a, &b, pictures).await
             };
             Some(found.await)
         }
@@ -90,16 +89,18 @@ pub fn Verdict(
 }
 
 /// Looks at both pictures as the step asks.
-async fn look(check: &Check, a: &ImageView, b: &ImageView, masks: MaskDraft) -> Result<Found, Failure> {
+async fn look(check: &Check, a: &ImageView, b: &ImageView, pictures: Pictures) -> Result<Found, Failure> {
     let unreadable = || Failure::Unreadable("the pictures cannot be compared".to_owned());
     let size = (a.width as usize, a.height as usize);
     match check {
         Check::Repainted { .. } => {
-            // After a reload the mask has not met its picture yet.
-            masks.fit(size.0, size.1).await;
+            // What is painted by now may be another mask than the one that the second picture was made with.
+            let mask = mask_of(b).ok_or_else(unreadable)?;
+            let mask = pictures.fetch(mask).await?;
+            let mask = levels(&mask.url, size.0, size.1).await.ok_or_else(unreadable)?;
             let before = pixels(&a.url, size.0, size.1).await.ok_or_else(unreadable)?;
             let after = pixels(&b.url, size.0, size.1).await.ok_or_else(unreadable)?;
-            let found = masks.read(|mask| measure::repaint(&before, &after, mask.levels()));
+            let found = measure::repaint(&before, &after, &mask);
             found.map(Found::Repainted).ok_or_else(unreadable)
         }
         Check::Enlarged { scale, .. } => {
@@ -112,6 +113,11 @@ async fn look(check: &Check, a: &ImageView, b: &ImageView, masks: MaskDraft) -> 
         }
         _ => Ok(Found::Alike(compare(&a.url, &b.url).await?.found)),
     }
+}
+
+/// The mask with which a picture was made.
+fn mask_of(image: &ImageView) -> Option<&ImageId> {
+    image.record.as_ref()?.ingredients.mask_image.as_ref()?.id.as_ref()
 }
 
 /// Whether what was found is what the step asks for.
@@ -208,6 +214,7 @@ fn Told(found: Found, check: Check, next: Option<Step>, on_pass: Callback<()>) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::components::record::tests::{full, picture};
 
     fn alike(ssim: f64) -> Found {
         Found::Alike(Comparison {
@@ -222,6 +229,13 @@ mod tests {
             ssim_ms: 0.0,
             gaussian_ms: 0.0,
         })
+    }
+
+    #[test]
+    fn a_picture_is_judged_by_the_mask_that_made_it() {
+        let made = picture(Some(full()));
+        assert_eq!(mask_of(&made), Some(&ImageId::new("mask")));
+        assert_eq!(mask_of(&picture(None)), None);
     }
 
     #[test]

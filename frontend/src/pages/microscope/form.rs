@@ -1,18 +1,19 @@
 //! What is drawn under the microscope, where, and whether something is drawn beside it.
 
-use chapan_api::{generation::CreateGeneration, id::ModelId};
+use chapan_api::{generation::CreateGeneration, id::ModelId, image::ImageView};
 use leptos::{ev::SubmitEvent, prelude::*, task::spawn_local};
 
-use super::{Bench, place::Kept, run::Run};
+use super::{Bench, left::only_on_server, place::Kept, run::Run};
 use crate::{
     components::{
+        dropped::dropped_on,
         icon::icon,
         notice::ErrorNotice,
         segments::{Segment, Segments},
         slider::{FaultLine, Number, Range},
     },
     i18n::{self, Says, Words, t_string, use_i18n},
-    state::{jobs::Jobs, models::Models},
+    state::{jobs::Jobs, models::Models, toast::Toasts},
     worker::{self, messages::Drawing},
 };
 
@@ -77,8 +78,21 @@ pub fn Form(bench: Bench) -> impl IntoView {
             start(bench, jobs, model);
         }
     };
+    let toasts = expect_context::<Toasts>();
+    let take = dropped_on(move |view: ImageView| {
+        if !bench.take(&view) {
+            toasts.warn(untrack(|| t_string!(i18n, studio.says_nothing).to_owned()));
+        }
+    });
     view! {
-        <form class="lesson-knobs scope-form" novalidate aria-label=move || t_string!(i18n, microscope.settings) on:submit=submit>
+        <form
+            class="lesson-knobs scope-form"
+            novalidate
+            aria-label=move || t_string!(i18n, microscope.settings)
+            on:submit=submit
+            on:dragover=move |event| event.prevent_default()
+            on:drop=take
+        >
             <div class="scope-place">
                 <Segments
                     name="scope-place"
@@ -178,6 +192,7 @@ pub fn Form(bench: Bench) -> impl IntoView {
             <Show when=move || !bench.on_server.get()>
                 <Engine bench model />
             </Show>
+            <LeftOut bench />
         </form>
     }
 }
@@ -212,10 +227,6 @@ fn request(bench: Bench, drawing: &Drawing) -> CreateGeneration {
         model: Some(ModelId::new(&drawing.model)),
         seed: Some(drawing.seed),
         guidance_scale: drawing.guidance_scale,
-        num_images_per_prompt: 1,
-        hires: None,
-        image: None,
-        strength: None,
         ..bench.draft.request(None)
     }
 }
@@ -327,6 +338,23 @@ fn NumberField(
             <Number id label value range fault />
             <FaultLine id fault />
         </div>
+    }
+}
+
+/// What the settings hold that is not drawn here.
+#[component]
+fn LeftOut(bench: Bench) -> impl IntoView {
+    let i18n = use_i18n();
+    move || {
+        let mut left = bench.left.get();
+        if !bench.on_server.get() {
+            left.extend(only_on_server(&bench.draft.request(None)));
+        }
+        (!left.is_empty()).then(|| {
+            let what: Vec<&str> = left.iter().map(|left| left.says(i18n)).collect();
+            let words = t_string!(i18n, microscope.left_out, what = what.join(", "));
+            view! { <p class="inspector-note" role="status">{icon("info")} {words}</p> }
+        })
     }
 }
 

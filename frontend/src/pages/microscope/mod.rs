@@ -2,6 +2,7 @@
 
 mod chart;
 mod form;
+mod left;
 mod parts;
 mod place;
 mod run;
@@ -9,7 +10,7 @@ mod server;
 mod stage;
 mod timeline;
 
-use chapan_api::id::ImageId;
+use chapan_api::{id::ImageId, image::ImageView};
 use leptos::{prelude::*, task::spawn_local};
 use leptos_router::hooks::use_query_map;
 
@@ -20,6 +21,7 @@ use crate::{
     worker,
 };
 use form::{Form, Second};
+use left::{Left, from_words_alone};
 use parts::Parts;
 use place::Place;
 use run::{Run, Stand};
@@ -31,6 +33,8 @@ use timeline::Timeline;
 pub struct Bench {
     /// The settings of the first run.
     pub draft: Draft,
+    /// What the settings held that is never drawn here.
+    pub left: RwSignal<Vec<Left>>,
     /// How the second run differs.
     pub second: RwSignal<Second>,
     /// The seed of the second run, when it differs.
@@ -48,6 +52,19 @@ pub struct Bench {
 }
 
 impl Bench {
+    /// Takes over how a picture was made, as far as it is drawn here; `false` when it does not say.
+    pub fn take(self, image: &ImageView) -> bool {
+        let Some(record) = &image.record else { return false };
+        let (request, mut left) = from_words_alone(record.request());
+        // A source that is not on this server was one all the same.
+        if record.ingredients.image.is_some() && !left.contains(&Left::Picture) {
+            left.insert(0, Left::Picture);
+        }
+        self.draft.fill(&request);
+        self.left.set(left);
+        true
+    }
+
     /// The greatest number of steps there are to look at.
     pub fn steps(self) -> usize {
         self.runs.iter().map(|run| run.steps.with(Vec::len)).max().unwrap_or(0)
@@ -71,8 +88,11 @@ pub fn MicroscopePage() -> impl IntoView {
     let i18n = use_i18n();
     let pictures = expect_context::<Pictures>();
     let query = use_query_map();
+    let studio = expect_context::<Draft>();
+    let (request, left) = from_words_alone(untrack(move || studio.request(None)));
     let bench = Bench {
-        draft: Draft::copy(expect_context::<Draft>()),
+        draft: Draft::new(&request, true),
+        left: RwSignal::new(left),
         second: RwSignal::new(Second::None),
         second_seed: RwSignal::new(String::new()),
         second_guidance: RwSignal::new(1.0),
@@ -94,10 +114,8 @@ pub fn MicroscopePage() -> impl IntoView {
     Effect::new(move |_| {
         let Some(id) = query.with(|query| query.get("image")).map(ImageId::new) else { return };
         spawn_local(async move {
-            if let Ok(image) = pictures.fetch(&id).await
-                && let Some(record) = &image.record
-            {
-                bench.draft.take(record);
+            if let Ok(image) = pictures.fetch(&id).await {
+                bench.take(&image);
             }
         });
     });

@@ -1,6 +1,9 @@
 //! The X/Y/Z grid: the same picture again and again, with one, two or three things changed.
 
-use chapan_api::grid::{AxisValue, CreateGrid, GridAxis, GridParameter};
+use chapan_api::{
+    grid::{AxisValue, CreateGrid, GridAxis, GridParameter},
+    id::ModelId,
+};
 use leptos::{prelude::*, task::spawn_local};
 use leptos_router::{NavigateOptions, hooks::use_navigate};
 
@@ -16,7 +19,7 @@ use crate::{
 };
 
 /// What an axis can change, by the names of the request's fields, and the words for it.
-const PARAMETERS: [(GridParameter, Says); 12] = [
+const PARAMETERS: [(GridParameter, Says); 19] = [
     (GridParameter::Seed, |i18n| t_string!(i18n, studio.seed)),
     (GridParameter::Prompt, |i18n| t_string!(i18n, studio.words_in_prompt)),
     (GridParameter::NumInferenceSteps, |i18n| t_string!(i18n, studio.steps)),
@@ -26,6 +29,13 @@ const PARAMETERS: [(GridParameter, Says); 12] = [
     (GridParameter::Strength, |i18n| t_string!(i18n, studio.strength)),
     (GridParameter::LoraWeight, |i18n| t_string!(i18n, studio.lora_weight)),
     (GridParameter::VariationStrength, |i18n| t_string!(i18n, studio.variation)),
+    (GridParameter::VariationSeed, |i18n| t_string!(i18n, studio.variation_seed)),
+    (GridParameter::Width, |i18n| t_string!(i18n, studio.width)),
+    (GridParameter::Height, |i18n| t_string!(i18n, studio.height)),
+    (GridParameter::PromptWeighting, |i18n| t_string!(i18n, studio.weighting)),
+    (GridParameter::MaskBlur, |i18n| t_string!(i18n, studio.mask_blur)),
+    (GridParameter::PaddingMaskCrop, |i18n| t_string!(i18n, studio.padding)),
+    (GridParameter::MaskedContent, |i18n| t_string!(i18n, studio.masked_content)),
     (GridParameter::HiresScale, |i18n| t_string!(i18n, studio.hires_scale)),
     (GridParameter::HiresStrength, |i18n| t_string!(i18n, studio.hires_strength)),
     (GridParameter::Model, |i18n| t_string!(i18n, studio.model)),
@@ -38,6 +48,8 @@ struct Axis {
     /// Place in the list of parameters; none leaves the axis out.
     parameter: RwSignal<Option<usize>>,
     search: RwSignal<String>,
+    /// Which LoRA; empty is the first.
+    lora: RwSignal<String>,
     values: RwSignal<String>,
 }
 
@@ -47,19 +59,64 @@ impl Axis {
             name,
             parameter: RwSignal::new(parameter),
             search: RwSignal::default(),
+            lora: RwSignal::default(),
             values: RwSignal::default(),
         }
     }
 
+    /// The parameter, while it means something for what is to be drawn.
+    fn parameter(self) -> Option<GridParameter> {
+        self.parameter.get().map(|place| PARAMETERS[place].0)
+    }
+
     fn read(self) -> Option<GridAxis> {
-        let (parameter, _) = PARAMETERS[self.parameter.get()?];
+        let parameter = self.parameter()?;
         let by_word = parameter == GridParameter::Prompt;
         Some(GridAxis {
             parameter,
             search: by_word.then(|| self.search.get()).filter(|search| !search.is_empty()),
-            lora: None,
+            lora: (parameter == GridParameter::LoraWeight)
+                .then(|| self.lora.get())
+                .filter(|lora| !lora.is_empty())
+                .map(ModelId::new),
             values: values(&self.values.get(), parameter),
         })
+    }
+}
+
+/// What a draft has that only some drafts have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Given {
+    kind: Kind,
+    loras: bool,
+    hires: bool,
+    variation: bool,
+    only_masked: bool,
+}
+
+impl Given {
+    fn of(draft: Draft) -> Self {
+        Self {
+            kind: draft.kind.get(),
+            loras: draft.loras.with(|loras| !loras.is_empty()),
+            hires: draft.hires.get() && draft.kind.get() != Kind::Mask,
+            variation: draft.variation.get() != 0.0,
+            only_masked: draft.only_masked.get(),
+        }
+    }
+
+    /// Whether a change of this parameter would be seen.
+    fn has(self, parameter: GridParameter) -> bool {
+        let masked = self.kind == Kind::Mask;
+        match parameter {
+            GridParameter::Strength => self.kind != Kind::Text,
+            GridParameter::MaskBlur | GridParameter::MaskedContent => masked,
+            GridParameter::PaddingMaskCrop => masked && self.only_masked,
+            GridParameter::LoraWeight => self.loras,
+            GridParameter::HiresScale | GridParameter::HiresStrength => self.hires,
+            GridParameter::VariationSeed => self.variation,
+            _ => true,
+        }
     }
 }
 
@@ -124,7 +181,7 @@ pub fn GridPanel(
     view! {
         <Fold name="grid" title=|i18n| t_string!(i18n, studio.grid) brief=Signal::stored(String::new())>
             <p class="inspector-note">{icon("info")} {move || t_string!(i18n, studio.grid_about)}</p>
-            {axes.map(|axis| view! { <AxisField axis fault=fault_of(axis.name) /> }).collect_view()}
+            {axes.map(|axis| view! { <AxisField draft axis fault=fault_of(axis.name) /> }).collect_view()}
             <FaultLine id="grid-base" fault=fault_of("base.") />
             <button type="button" class="btn grid-draw" on:click=draw>
                 {icon("gallery")}
@@ -136,11 +193,19 @@ pub fn GridPanel(
 }
 
 #[component]
-fn AxisField(axis: Axis, fault: Signal<Option<Words>>) -> impl IntoView {
+fn AxisField(draft: Draft, axis: Axis, fault: Signal<Option<Words>>) -> impl IntoView {
     let i18n = use_i18n();
     let letter = axis.name.to_uppercase();
     let name = letter.clone();
-    let parameter = move || axis.parameter.get().map(|place| PARAMETERS[place].0);
+    let parameter = move || axis.parameter();
+    let given = Memo::new(move |_| Given::of(draft));
+    // What the draft does not have any more cannot change from cell to cell.
+    Effect::new(move |_| {
+        let given = given.get();
+        if axis.parameter().is_some_and(|parameter| !given.has(parameter)) {
+            axis.parameter.set((axis.name == "x").then_some(0));
+        }
+    });
     let placeholder = move || match parameter() {
         Some(GridParameter::Prompt | GridParameter::NegativePrompt) => t_string!(i18n, studio.grid_words),
         Some(GridParameter::Scheduler) => "euler, heun, ddim",
@@ -149,6 +214,12 @@ fn AxisField(axis: Axis, fault: Signal<Option<Words>>) -> impl IntoView {
         Some(GridParameter::Seed) => "1-4",
         Some(GridParameter::HiresScale) => "1.5, 2",
         Some(GridParameter::Model) => "chapan-mini",
+        Some(GridParameter::VariationSeed) => "1-4",
+        Some(GridParameter::Width | GridParameter::Height) => "128, 192, 256",
+        Some(GridParameter::MaskBlur) => "0, 4, 16",
+        Some(GridParameter::PaddingMaskCrop) => "0, 32, 64",
+        Some(GridParameter::MaskedContent) => "original, noise",
+        Some(GridParameter::PromptWeighting) => "false, true",
         _ => "0.2, 0.5, 0.8",
     };
     let id = match axis.name {
@@ -168,18 +239,21 @@ fn AxisField(axis: Axis, fault: Signal<Option<Words>>) -> impl IntoView {
                 >
                     {(axis.name != "x")
                         .then(|| view! { <option value="" selected=axis.parameter.get_untracked().is_none()>"–"</option> })}
-                    {PARAMETERS
-                        .iter()
-                        .enumerate()
-                        .map(|(place, (_, words))| {
-                            let chosen = axis.parameter.get_untracked() == Some(place);
-                            view! {
-                                <option value=place.to_string() selected=chosen>
-                                    {move || words(i18n)}
-                                </option>
-                            }
-                        })
-                        .collect_view()}
+                    {move || {
+                        let (given, chosen) = (given.get(), axis.parameter.get());
+                        PARAMETERS
+                            .iter()
+                            .enumerate()
+                            .filter(|(_, (parameter, _))| given.has(*parameter))
+                            .map(|(place, (_, words))| {
+                                view! {
+                                    <option value=place.to_string() selected=chosen == Some(place)>
+                                        {words(i18n)}
+                                    </option>
+                                }
+                            })
+                            .collect_view()
+                    }}
                 </select>
             </div>
             <Show when=move || parameter() == Some(GridParameter::Prompt)>
@@ -191,6 +265,27 @@ fn AxisField(axis: Axis, fault: Signal<Option<Words>>) -> impl IntoView {
                     prop:value=move || axis.search.get()
                     on:input=move |event| axis.search.set(event_target_value(&event))
                 />
+            </Show>
+            <Show when=move || parameter() == Some(GridParameter::LoraWeight) && draft.loras.with(|loras| loras.len() > 1)>
+                <select
+                    class="select"
+                    aria-label=move || t_string!(i18n, studio.grid_lora)
+                    on:change=move |event| axis.lora.set(event_target_value(&event))
+                >
+                    {move || {
+                        let chosen = axis.lora.get();
+                        draft
+                            .loras
+                            .get()
+                            .into_iter()
+                            .map(|lora| lora.model.get_value().to_string())
+                            .map(|id| {
+                                let selected = id == chosen;
+                                view! { <option value=id.clone() selected=selected>{id.clone()}</option> }
+                            })
+                            .collect_view()
+                    }}
+                </select>
             </Show>
             <Show when=move || parameter().is_some()>
                 <input
@@ -217,6 +312,7 @@ fn values(text: &str, parameter: GridParameter) -> Vec<AxisValue> {
             | GridParameter::NegativePrompt
             | GridParameter::Scheduler
             | GridParameter::Model
+            | GridParameter::MaskedContent
     );
     let parts =
         text.split(if text.contains(';') { ';' } else { ',' }).map(str::trim).filter(|part| !part.is_empty());
@@ -231,6 +327,7 @@ fn values(text: &str, parameter: GridParameter) -> Vec<AxisValue> {
             (from <= to).then(|| from..=to.min(from + 100))
         });
         match (part.parse::<f64>(), range) {
+            _ if matches!(part, "true" | "false") => values.push(AxisValue::Flag(part == "true")),
             (Ok(number), _) => values.push(AxisValue::Number(number)),
             (Err(_), Some(range)) => values.extend(range.map(|number| AxisValue::Number(number as f64))),
             (Err(_), None) => values.push(AxisValue::Text(part.to_owned())),
@@ -265,6 +362,31 @@ mod tests {
     fn what_is_no_number_stays_a_text_for_the_rules() {
         assert_eq!(values("many", GridParameter::Seed), [AxisValue::Text("many".to_owned())]);
         assert_eq!(values("9-3", GridParameter::Seed), [AxisValue::Text("9-3".to_owned())]);
+    }
+
+    #[test]
+    fn every_parameter_of_a_grid_is_offered_where_it_has_a_say() {
+        let kind = |kind| Given { kind, loras: true, hires: true, variation: true, only_masked: true };
+        let offered = |given: Given| {
+            PARAMETERS.iter().filter(move |(parameter, _)| given.has(*parameter)).map(|(known, _)| *known)
+        };
+        let all: std::collections::HashSet<_> = offered(kind(Kind::Mask)).collect();
+        assert_eq!(all.len(), PARAMETERS.len());
+        let words = Given { loras: false, hires: false, variation: false, ..kind(Kind::Text) };
+        let some: Vec<_> = offered(words).collect();
+        assert_eq!(some.len(), 11, "{some:?}");
+        for hidden in [GridParameter::Strength, GridParameter::MaskBlur, GridParameter::LoraWeight] {
+            assert!(!some.contains(&hidden));
+        }
+        assert_eq!(offered(kind(Kind::Picture)).count(), PARAMETERS.len() - 3);
+    }
+
+    #[test]
+    fn a_flag_is_read_as_one() {
+        let flags = values("true, false", GridParameter::PromptWeighting);
+        assert_eq!(flags, [AxisValue::Flag(true), AxisValue::Flag(false)]);
+        let text = |text: &str| AxisValue::Text(text.to_owned());
+        assert_eq!(values("original,noise", GridParameter::MaskedContent), [text("original"), text("noise")]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::{
         fold::Fold,
         icon::icon,
         slider::{Range, Slider},
+        upscaler::UpscalerSelect,
     },
     i18n::{Words, t_string, use_i18n},
     state::{
@@ -20,6 +21,7 @@ use crate::{
 const SCALE: Range =
     Range { min: limits::MIN_HIRES_SCALE, max: limits::MAX_HIRES_SCALE, step: 0.1, reset: 2.0 };
 const STRENGTH: Range = Range { min: 0.0, max: 1.0, step: 0.05, reset: 0.4 };
+const STEPS: Range = Range { min: 0.0, max: 50.0, step: 1.0, reset: 0.0 };
 
 /// Whether, how much larger, and how far from the enlarged picture; not under a mask.
 #[component]
@@ -41,7 +43,12 @@ pub fn HiresPanel(
         if draft.hires.get() { format!("{width} × {height}") } else { String::new() }
     };
     view! {
-        <Show when=move || draft.kind.get() != Kind::Mask>
+        <Show
+            when=move || draft.kind.get() != Kind::Mask
+            fallback=move || {
+                view! { <p class="inspector-note">{icon("info")} {t_string!(i18n, studio.hires_not_masked)}</p> }
+            }
+        >
             <Fold name="hires" title=|i18n| t_string!(i18n, studio.hires) brief=Signal::derive(brief)>
                 <Show
                     when=move || !models.upscalers().is_empty()
@@ -71,6 +78,15 @@ pub fn HiresPanel(
                             range=STRENGTH
                             fault=of("hires.strength")
                         />
+                        <Slider
+                            id="hires.steps"
+                            label=|i18n| t_string!(i18n, studio.hires_steps)
+                            tip=|i18n| t_string!(i18n, studio.hires_steps_tip)
+                            value=draft.hires_steps
+                            range=STEPS
+                            fault=of("hires.steps")
+                        />
+                        <UpscalerSelect id="hires.upscaler" value=draft.upscaler />
                     </Show>
                 </Show>
             </Fold>

@@ -7,7 +7,7 @@ use chapan_api::{
 use leptos::prelude::*;
 
 use crate::{
-    components::icon::icon,
+    components::{actions::take_mask, icon::icon},
     i18n::{Language, t_string, use_i18n},
     state::{
         draft::{Draft, Kind},
@@ -38,10 +38,12 @@ pub fn ImportedNotice(
     let (record, imported) = (image.record, image.imported);
     let source = imported.as_ref().map_or("Chapan", |imported| program(imported.source));
     let lost = imported.as_ref().map(|imported| imported.lost.clone()).unwrap_or_default();
+    let take_mask = take_mask();
     let take = move |_| {
         let image = draft.image.get_untracked();
         if let Some(record) = &record {
             draft.take(record);
+            take_mask.run(record.clone());
         } else if let Some(imported) = &imported {
             draft.take_imported(&imported.parameters);
         }

@@ -53,6 +53,7 @@ pub fn Inspector(
     });
     let fault = move |field: &'static str| Signal::derive(move || find.run(field));
     let model = Memo::new(move |_| models.chosen(&draft.model.get()));
+    let only_masks = Signal::derive(move || model.with(|m| m.as_ref().is_some_and(|m| m.inpainting)));
     let side = Signal::derive(move || model.with(|m| m.as_ref().map_or(128, |m| m.default_side)));
     let brief = move || {
         format!(
@@ -108,7 +109,7 @@ pub fn Inspector(
             <div class="inspector-scroll">
                 <PromptField draft fault=fault("prompt") />
                 <div class="inspector-more" id="more-settings">
-                    <KindSwitch draft />
+                    <KindSwitch draft only_masks />
                     {move || {
                         brought
                             .get()
@@ -139,6 +140,7 @@ pub fn Inspector(
                             range=GUIDANCE
                             fault=fault("guidance_scale")
                         />
+                        {parts::in_time(move || later::weighting(draft))}
                         <SizeField draft side width_fault=fault("width") height_fault=fault("height") />
                         <Show when=move || draft.kind.get() == Kind::Mask>
                             {parts::piece(move || later::mask_settings(draft, find))}
@@ -181,7 +183,8 @@ fn PromptField(draft: Draft, #[prop(into)] fault: Signal<Option<Words>>) -> impl
     let model = Signal::derive(move || {
         models.chosen(&draft.model.get()).map(|model| model.id.to_string()).unwrap_or_default()
     });
-    let checked = Checked { prompt: draft.prompt, negative_prompt: draft.negative_prompt, model };
+    let (prompt, negative_prompt) = (draft.prompt, draft.negative_prompt);
+    let checked = Checked { prompt, negative_prompt, model, weighting: draft.weighting };
     let label: Says = |i18n| t_string!(i18n, studio.prompt);
     view! {
         <div class="field">

@@ -15,6 +15,7 @@ use super::{
     imported::ImportedNotice,
     loras::LoraStack,
     several::Several,
+    weighting::Weighting,
 };
 use crate::{
     components::{
@@ -40,6 +41,12 @@ pub fn begin(draft: Draft, side: Signal<u32>, brought: RwSignal<Option<ImageView
 #[wasm_split(rooms, fallible)]
 pub fn mask_settings(draft: Draft, fault: Faults) -> Piece {
     Ok(view! { <MaskSettings draft fault /> }.into_any())
+}
+
+/// Whether weights are read in the prompts, where the model reads with CLIP.
+#[wasm_split(rooms, fallible)]
+pub fn weighting(draft: Draft) -> Piece {
+    Ok(view! { <Weighting draft /> }.into_any())
 }
 
 /// Several pictures, LoRAs, grids.

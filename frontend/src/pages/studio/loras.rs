@@ -5,6 +5,7 @@ use leptos::prelude::*;
 
 use crate::{
     components::{
+        check::Check,
         fold::Fold,
         icon::icon,
         slider::{FaultLine, Number, Range},
@@ -29,12 +30,11 @@ pub fn LoraStack(
 ) -> impl IntoView {
     let i18n = use_i18n();
     let models = expect_context::<Models>();
-    // Only those that were made for the chosen model's family can act on it.
-    let fitting = Memo::new(move |_| {
+    let sorted = Memo::new(move |_| {
         let family = models.chosen(&draft.model.get()).map(|model| model.family);
-        let fits = |lora: &LoraView| lora.family.is_none() || lora.family == family;
-        models.loras().into_iter().filter(fits).collect::<Vec<_>>()
+        Sorted::of(models.loras(), family.as_deref())
     });
+    let fitting = Memo::new(move |_| sorted.with(|sorted| sorted.fitting.clone()));
     let brief = Signal::derive(move || {
         draft.loras.with(|loras| if loras.is_empty() { String::new() } else { loras.len().to_string() })
     });
@@ -75,8 +75,48 @@ pub fn LoraStack(
                     }}
                 </select>
             </Show>
+            {move || {
+                let Sorted { others, families, damaged, .. } = sorted.get();
+                let note = |words: String| view! { <p class="inspector-note">{icon("info")} {words}</p> };
+                let of_others = (others > 0)
+                    .then(|| note(t_string!(i18n, studio.loras_of_others, count = others, families = families.join(", "))));
+                let broken = (damaged > 0).then(|| note(t_string!(i18n, studio.loras_damaged, count = damaged)));
+                (of_others, broken)
+            }}
             <FaultLine id="loras" fault=any />
         </Fold>
+    }
+}
+
+/// The installed LoRAs, as far as they are of use to a model.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Sorted {
+    /// Those that can act on it: made for its family, or for none that is known.
+    fitting: Vec<LoraView>,
+    /// How many were made for others.
+    others: usize,
+    /// For which.
+    families: Vec<String>,
+    /// How many cannot be read.
+    damaged: usize,
+}
+
+impl Sorted {
+    fn of(loras: Vec<LoraView>, family: Option<&str>) -> Self {
+        let mut sorted = Self::default();
+        for lora in loras {
+            match &lora.family {
+                _ if lora.fault.is_some() => sorted.damaged += 1,
+                Some(own) if Some(own.as_str()) != family => {
+                    sorted.others += 1;
+                    if !sorted.families.contains(own) {
+                        sorted.families.push(own.clone());
+                    }
+                }
+                _ => sorted.fitting.push(lora),
+            }
+        }
+        sorted
     }
 }
 
@@ -146,6 +186,23 @@ fn LoraRow(draft: Draft, lora: Lora, fitting: Memo<Vec<LoraView>>) -> impl IntoV
                 on:input=move |event| lora.weight.set(event_target_value(&event).parse().unwrap_or(1.0))
                 on:dblclick=move |_| lora.weight.set(WEIGHT.reset)
             />
+            <Check
+                label=|i18n| t_string!(i18n, studio.lora_own_text)
+                tip=|i18n| t_string!(i18n, studio.lora_own_text_tip)
+                value=lora.has_text_weight
+            />
+            <Show when=move || lora.has_text_weight.get()>
+                <div class="field-head">
+                    <span class="field-label">{move || t_string!(i18n, studio.lora_text_weight)}</span>
+                    <Number
+                        id="lora-text-weight"
+                        label=|i18n| t_string!(i18n, studio.lora_text_weight)
+                        value=lora.text_weight
+                        range=WEIGHT
+                        fault=Signal::stored(None)
+                    />
+                </div>
+            </Show>
             <div class="lora-words">
                 {words
                     .into_iter()
@@ -171,4 +228,39 @@ fn LoraRow(draft: Draft, lora: Lora, fitting: Memo<Vec<LoraView>>) -> impl IntoV
 
 fn title(lora: &LoraView) -> String {
     lora.title.clone().unwrap_or_else(|| lora.id.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lora(id: &str, family: Option<&str>, fault: Option<&str>) -> LoraView {
+        LoraView {
+            id: ModelId::new(id),
+            title: None,
+            family: family.map(str::to_owned),
+            base: None,
+            fault: fault.map(str::to_owned),
+            trigger_words: Vec::new(),
+            license: None,
+            size_bytes: 1,
+            sha256: None,
+        }
+    }
+
+    #[test]
+    fn what_is_not_offered_is_counted() {
+        let all = vec![
+            lora("ink", Some("sdxl"), None),
+            lora("unknown", None, None),
+            lora("old", Some("sd15"), None),
+            lora("older", Some("sd15"), None),
+            lora("torn", None, Some("its header is cut off")),
+        ];
+        let sorted = Sorted::of(all, Some("sdxl"));
+        let ids: Vec<&str> = sorted.fitting.iter().map(|lora| lora.id.as_str()).collect();
+        assert_eq!(ids, ["ink", "unknown"]);
+        assert_eq!((sorted.others, sorted.damaged), (2, 1));
+        assert_eq!(sorted.families, ["sd15"]);
+    }
 }

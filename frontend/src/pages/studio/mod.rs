@@ -15,6 +15,7 @@ mod seed;
 mod several;
 mod size;
 mod stage;
+mod weighting;
 
 use leptos::{ev, prelude::*, task::spawn_local};
 use leptos_router::{

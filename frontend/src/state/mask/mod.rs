@@ -6,7 +6,10 @@ mod png;
 
 use std::time::Duration;
 
-use chapan_api::{id::ImageId, image::ImageKind};
+use chapan_api::{
+    id::ImageId,
+    image::{ImageKind, ImageView},
+};
 use leptos::prelude::*;
 
 use super::memory;
@@ -15,7 +18,7 @@ use crate::{
     canvas::{Board, Mask, Rect},
 };
 
-pub use png::{Shade, pixels};
+pub use png::{Shade, levels, pixels};
 
 const KEPT: &str = "chapan.mask";
 /// Painting goes on while the last change waits to be kept.
@@ -25,6 +28,8 @@ const KEEP_AFTER: Duration = Duration::from_millis(150);
 #[derive(Clone, Copy)]
 pub struct MaskDraft {
     board: StoredValue<Board>,
+    /// Name under which the browser keeps it; a mask without one is gone with its page.
+    kept: Option<&'static str>,
     /// Share of the picture that is masked, 0 to 1.
     share: RwSignal<f64>,
     /// Whether there is something to take back, and something to make again.
@@ -39,16 +44,42 @@ pub struct MaskDraft {
 impl MaskDraft {
     /// Provides the mask, as it was left.
     pub fn provide() -> Self {
-        let draft = Self {
-            board: StoredValue::new(Board::new(Mask::new(0, 0))),
-            share: RwSignal::new(0.0),
-            ways: RwSignal::new((false, false)),
-            picture: RwSignal::new(memory::get(KEPT)),
-            changes: StoredValue::new(0),
-            sent: StoredValue::new(None),
-        };
+        let draft = Self::new(Some(KEPT));
         provide_context(draft);
         draft
+    }
+
+    /// Provides the parts of a page with a blank mask of their own.
+    pub fn provide_blank() -> Self {
+        let draft = Self::new(None);
+        provide_context(draft);
+        draft
+    }
+
+    fn new(kept: Option<&'static str>) -> Self {
+        Self {
+            board: StoredValue::new(Board::new(Mask::new(0, 0))),
+            kept,
+            share: RwSignal::new(0.0),
+            ways: RwSignal::new((false, false)),
+            picture: RwSignal::new(kept.and_then(memory::get)),
+            changes: StoredValue::new(0),
+            sent: StoredValue::new(None),
+        }
+    }
+
+    /// Takes a mask that the server has, instead of what is painted.
+    pub async fn take(self, view: &ImageView) -> bool {
+        let (width, height) = (view.width as usize, view.height as usize);
+        let Some(levels) = levels(&view.url, width, height).await else { return false };
+        let mut mask = Mask::new(width, height);
+        mask.replace(&levels);
+        self.board.set_value(Board::new(mask));
+        self.look();
+        self.keep();
+        // What comes from the server needs no second way there.
+        self.sent.set_value(self.picture.get_untracked().map(|address| (address, view.id.clone())));
+        true
     }
 
     /// Makes the mask fit a picture; one of another size is scaled.
@@ -60,7 +91,7 @@ impl MaskDraft {
         }
         let mut mask = Mask::new(width, height);
         if let Some(picture) = self.picture.get_untracked()
-            && let Some(levels) = png::levels(&picture, width, height).await
+            && let Some(levels) = levels(&picture, width, height).await
         {
             mask.replace(&levels);
         }
@@ -81,7 +112,7 @@ impl MaskDraft {
     /// Takes a picture's levels as the mask, scaled to fit. Nothing comes back when it is no picture.
     pub async fn load(self, address: &str) -> Option<Rect> {
         let (width, height) = self.read(|mask| (mask.width(), mask.height()));
-        let levels = png::levels(address, width, height).await?;
+        let levels = levels(address, width, height).await?;
         self.work(|board| board.load(&levels)).flatten()
     }
 
@@ -106,9 +137,10 @@ impl MaskDraft {
             return;
         }
         let address = self.read(|mask| if mask.is_blank() { None } else { png::address(mask) });
-        match &address {
-            Some(address) => memory::set(KEPT, address),
-            None => memory::remove(KEPT),
+        match (self.kept, &address) {
+            (Some(kept), Some(address)) => memory::set(kept, address),
+            (Some(kept), None) => memory::remove(kept),
+            (None, _) => {}
         }
         self.picture.set(address);
     }

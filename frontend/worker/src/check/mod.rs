@@ -2,10 +2,12 @@
 
 mod negation;
 mod phrases;
+mod tags;
 
 use std::collections::BTreeMap;
 
 use chapan_engine::evaluate::ConvClip;
+use chapan_engine::prompt::{Part, parse_emphasis};
 use chapan_engine::tokenizer::{ClipTokenizer, TokenReport, TokenizerFiles};
 use chapan_engine::weights::InMemory;
 use chapan_engine::{Device, Result};
@@ -19,6 +21,8 @@ pub type Files = BTreeMap<String, Vec<u8>>;
 
 /// Where the encoders' positions end when no file says so.
 const USUAL_LIMIT: usize = 77;
+/// Files that hold a vocabulary; either is enough.
+const VOCABULARIES: [&str; 2] = ["tokenizer.json", "vocab.json"];
 /// An attribute is clearly said from this probability within its group on, and from this cosine on: a prompt that says nothing
 /// of a group still has a nearest phrase there.
 const CLEAR: f64 = 0.95;
@@ -37,7 +41,7 @@ impl Counter {
     pub fn new(files: &Files) -> Result<Self> {
         let mut tokenizers = Vec::new();
         for folder in ["tokenizer/", "tokenizer_2/", ""] {
-            if files.contains_key(&format!("{folder}vocab.json")) {
+            if VOCABULARIES.iter().any(|name| files.contains_key(&format!("{folder}{name}"))) {
                 let read = |name: &str| Ok(files.get(&format!("{folder}{name}")).cloned());
                 tokenizers.push(ClipTokenizer::new(&TokenizerFiles::read(read)?)?);
             }
@@ -46,8 +50,19 @@ impl Counter {
         Ok(Self { limit: limits.min().unwrap_or(USUAL_LIMIT), tokenizers })
     }
 
-    /// Tokens for each encoder, start and end included; and the byte from which on one of them reads nothing.
-    fn count(&self, prompt: &str) -> (Vec<usize>, Option<usize>) {
+    /// Tokens for each encoder, start and end included; and the byte from which on one of them reads nothing. Weights are no
+    /// words, and with them every word is read.
+    fn count(&self, prompt: &str, weighting: bool) -> (Vec<usize>, Option<usize>) {
+        if weighting && let Ok(parts) = parse_emphasis(prompt) {
+            let tokens = |tokenizer: &ClipTokenizer| {
+                let in_part = |part: &Part| match part {
+                    Part::Text { text, .. } => tokenizer.pieces(text).len(),
+                    Part::Break => 0,
+                };
+                parts.iter().map(in_part).sum::<usize>() + 2
+            };
+            return (self.tokenizers.iter().map(tokens).collect(), None);
+        }
         let reports: Vec<TokenReport> =
             self.tokenizers.iter().map(|tokenizer| tokenizer.report(prompt, self.limit)).collect();
         let cut = reports.iter().filter_map(|report| Some(report.beyond.as_ref()?.start)).min();
@@ -120,25 +135,101 @@ impl Reader {
     }
 }
 
+/// The words of a prompt without the brackets that weigh them; as it is where these are refused.
+fn without_weights(prompt: &str) -> String {
+    let Ok(parts) = parse_emphasis(prompt) else { return prompt.to_owned() };
+    let word = |part: &Part| match part {
+        Part::Text { text, .. } => text.clone(),
+        Part::Break => " ".to_owned(),
+    };
+    parts.iter().map(word).collect()
+}
+
 /// Reads a prompt.
 ///
 /// # Errors
 /// When the model refuses, which it does for no text.
-pub fn check(counter: &Counter, reader: &Reader, prompt: &str, wanted: &[Feature]) -> Result<PromptReport> {
-    let (tokens, cut) = counter.count(prompt);
+pub fn check(
+    counter: &Counter,
+    reader: &Reader,
+    prompt: &str,
+    weighting: bool,
+    wanted: &[Feature],
+) -> Result<PromptReport> {
+    let words = tags::blank(prompt);
+    let (tokens, cut) = counter.count(&words, weighting);
+    let read = if weighting { without_weights(&words) } else { words.clone() };
     let (wanted, said) =
-        if prompt.trim().is_empty() { (Vec::new(), Vec::new()) } else { reader.read(prompt, wanted)? };
+        if read.trim().is_empty() { (Vec::new(), Vec::new()) } else { reader.read(&read, wanted)? };
     let (empty, repeated) = phrases::faults(prompt);
     Ok(PromptReport {
         exact: true,
         tokens,
         limit: counter.limit,
+        all_read: weighting,
         cut,
         empty,
         repeated,
-        negations: negation::find(prompt),
+        negations: negation::find(&words),
         wanted,
         said,
         took_ms: 0.0,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The tokenizers that ship, as files of a model.
+    fn files(only_json: bool) -> Files {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/models/chapan-mini");
+        let mut files = Files::new();
+        for part in ["tokenizer", "tokenizer_2"] {
+            for entry in std::fs::read_dir(format!("{folder}/{part}")).unwrap() {
+                let path = entry.unwrap().path();
+                let name = path.file_name().unwrap().to_string_lossy().into_owned();
+                files.insert(format!("{part}/{name}"), std::fs::read(&path).unwrap());
+            }
+        }
+        if !only_json {
+            return files;
+        }
+        // The same vocabulary and merges in one file, as newer checkpoints have them.
+        let vocab: serde_json::Value = serde_json::from_slice(&files["tokenizer/vocab.json"]).unwrap();
+        let merges = String::from_utf8(files["tokenizer/merges.txt"].clone()).unwrap();
+        let merges: Vec<&str> = merges.lines().filter(|line| !line.starts_with("#version")).collect();
+        let whole = serde_json::json!({"added_tokens": [], "model": {"vocab": vocab, "merges": merges}});
+        let mut files: Files = files
+            .into_iter()
+            .filter(|(path, _)| path.ends_with("config.json") || path.ends_with("map.json"))
+            .collect();
+        files.insert("tokenizer/tokenizer.json".to_owned(), serde_json::to_vec(&whole).unwrap());
+        files
+    }
+
+    #[test]
+    fn either_form_of_a_vocabulary_counts() {
+        let (both, json) = (Counter::new(&files(false)).unwrap(), Counter::new(&files(true)).unwrap());
+        assert_eq!(both.count("a man", false), (vec![4, 4], None));
+        assert_eq!(json.count("a man", false), (vec![4], None));
+    }
+
+    #[test]
+    fn tags_and_weights_are_no_words() {
+        let counter = Counter::new(&files(false)).unwrap();
+        let count = |prompt: &str, weighting| counter.count(&tags::blank(prompt), weighting);
+        assert_eq!(count("a man <lora:ink:0.8>", false), counter.count("a man", false));
+        assert_eq!(count("(a:1.3) man <lora:ink>", true), counter.count("a man", false));
+        assert!(count("(a:1.3) man", false).0[0] > 4);
+    }
+
+    #[test]
+    fn with_weights_nothing_is_cut() {
+        let counter = Counter::new(&files(false)).unwrap();
+        let long = vec!["man"; 100].join(" ");
+        assert!(counter.count(&long, false).1.is_some());
+        let (tokens, cut) = counter.count(&long, true);
+        assert_eq!((tokens[0], cut), (102, None));
+    }
 }
