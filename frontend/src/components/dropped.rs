@@ -68,7 +68,7 @@ pub fn DropAnywhere() -> impl IntoView {
     let navigate = StoredValue::new_local(use_navigate());
     let take = dropped_on(move |view: ImageView| {
         let place = format!("/studio?image={}", view.id);
-        drop(navigate.try_with_value(|navigate| navigate(&place, NavigateOptions::default())));
+        navigate.try_with_value(|navigate| navigate(&place, NavigateOptions::default()));
     });
     // Text that is dragged into a field is no business of ours.
     let brings = |event: &ev::DragEvent| {

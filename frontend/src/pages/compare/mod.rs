@@ -138,7 +138,9 @@ fn find(pictures: Pictures, id: Memo<Option<ImageId>>) -> Found {
 fn Choice(name: Says, chosen: Memo<Option<ImageId>>, choose: Callback<ImageId>) -> impl IntoView {
     let i18n = use_i18n();
     let pictures = expect_context::<Pictures>();
-    let take = dropped_on(move |view: ImageView| drop(choose.try_run(view.id)));
+    let take = dropped_on(move |view: ImageView| {
+        choose.try_run(view.id);
+    });
     view! {
         <div
             class="choice"
