@@ -402,6 +402,7 @@ mod tests {
             sha256: None,
             weight: 0.75,
             text_encoder_weight,
+            unmatched: 0,
         };
         let source =
             |id: &str| masked.then(|| SourceRecord { id: Some(ImageId::new(id)), sha256: String::new() });

@@ -245,6 +245,7 @@ mod tests {
             license: None,
             size_bytes: 1,
             sha256: None,
+            own: false,
         }
     }
 
