@@ -3,10 +3,7 @@
 use leptos::prelude::*;
 
 use super::select::Select;
-use crate::{
-    i18n::{t_string, use_i18n},
-    state::models::Models,
-};
+use crate::{i18n::t_string, state::models::Models};
 
 /// The choice; nothing where there is none.
 #[component]
@@ -16,17 +13,16 @@ pub fn UpscalerSelect(
     /// The upscaler; empty is the server's first.
     value: RwSignal<String>,
 ) -> impl IntoView {
-    let i18n = use_i18n();
     let models = expect_context::<Models>();
     let installed = Memo::new(move |_| {
         let upscalers = models.upscalers();
         offered(upscalers.iter().map(|upscaler| upscaler.id.as_str()), &value.get())
     });
-    let options = Signal::derive(move || {
-        let first = installed.with(|ids| ids.first().cloned()).unwrap_or_default();
-        let own = t_string!(i18n, studio.first_upscaler, name = first).clone();
-        let rest = installed.get().into_iter().skip(1).map(|id| (id.clone(), id));
-        std::iter::once((String::new(), own)).chain(rest).collect::<Vec<_>>()
+    let options =
+        Signal::derive(move || installed.get().into_iter().map(|id| (id.clone(), id)).collect::<Vec<_>>());
+    let chosen = Signal::derive(move || {
+        let own = value.get();
+        if own.is_empty() { installed.with(|ids| ids.first().cloned()).unwrap_or_default() } else { own }
     });
     view! {
         <Show when=move || installed.with(|ids| ids.len() > 1)>
@@ -35,8 +31,8 @@ pub fn UpscalerSelect(
                 label=|i18n| t_string!(i18n, studio.upscaler)
                 tip=|i18n| t_string!(i18n, studio.upscaler_tip)
                 options
-                value=value
-                choose=move |chosen| value.set(chosen)
+                value=chosen
+                choose=move |id| value.set(id)
             />
         </Show>
     }
