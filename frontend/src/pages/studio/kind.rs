@@ -33,17 +33,17 @@ pub fn KindSwitch(
                 view! { <p class="inspector-note">{icon("info")} {t_string!(i18n, studio.only_masks)}</p> }
             }
         >
-        <Segments
-            name="kind"
-            label=|i18n| t_string!(i18n, studio.kind)
-            segments=vec![
-                Segment { icon: None, key: None, label: |i18n| t_string!(i18n, studio.kind_text) },
-                Segment { icon: None, key: None, label: |i18n| t_string!(i18n, studio.kind_picture) },
-                Segment { icon: None, key: None, label: |i18n| t_string!(i18n, studio.kind_mask) },
-            ]
-            value=Signal::derive(move || draft.kind.get() as usize)
-            choose=move |place: usize| draft.kind.set(Kind::ALL[place])
-        />
+            <Segments
+                name="kind"
+                label=|i18n| t_string!(i18n, studio.kind)
+                segments=vec![
+                    Segment { icon: None, key: None, label: |i18n| t_string!(i18n, studio.kind_text) },
+                    Segment { icon: None, key: None, label: |i18n| t_string!(i18n, studio.kind_picture) },
+                    Segment { icon: None, key: None, label: |i18n| t_string!(i18n, studio.kind_mask) },
+                ]
+                value=Signal::derive(move || draft.kind.get() as usize)
+                choose=move |place: usize| draft.kind.set(Kind::ALL[place])
+            />
         </Show>
     }
 }
