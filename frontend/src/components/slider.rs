@@ -90,6 +90,7 @@ pub fn Number(
     fault: Signal<Option<Words>>,
 ) -> impl IntoView {
     let i18n = use_i18n();
+    let described = format!("{id}-fault");
     let field = NodeRef::<html::Input>::new();
     Effect::new(move |_| {
         let (number, Some(field)) = (value.get(), field.get()) else { return };
@@ -101,14 +102,14 @@ pub fn Number(
     view! {
         <input
             node_ref=field
-            id=id.clone()
+            id=id
             class="number"
             type="number"
             inputmode="decimal"
             step=range.step
             aria-label=move || full_label(i18n, which, label)
             aria-invalid=move || fault.with(Option::is_some).to_string()
-            aria-describedby=format!("{id}-fault")
+            aria-describedby=described
             on:input=move |event| value.set(number(&event))
         />
     }

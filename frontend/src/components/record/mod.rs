@@ -63,7 +63,7 @@ pub fn Record(
     let plain = |name: Says, value: String| row(name, Value::Plain(value));
     let mut rows = vec![plain(|i18n| t_string!(i18n, studio.size), size)];
     rows.extend(facts::facts(&record).into_iter().map(|(name, value)| row(name, value)));
-    if let Some(enlargement) = &image.enlargement {
+    if let Some(enlargement) = image.enlargement {
         rows.push(plain(|i18n| t_string!(i18n, gallery.enlarged), format!("{}×", enlargement.scale)));
         rows.push(plain(|i18n| t_string!(i18n, studio.upscaler), enlargement.model.to_string()));
     }

@@ -86,6 +86,7 @@ impl Axis {
 
 /// What a draft has that only some drafts have.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a part of the form that is there or not")]
 struct Given {
     kind: Kind,
     loras: bool,
@@ -211,10 +212,9 @@ fn AxisField(draft: Draft, axis: Axis, fault: Signal<Option<Words>>) -> impl Int
         Some(GridParameter::Scheduler) => "euler, heun, ddim",
         Some(GridParameter::GuidanceScale) => "1, 3, 5, 8",
         Some(GridParameter::NumInferenceSteps) => "5, 10, 20",
-        Some(GridParameter::Seed) => "1-4",
+        Some(GridParameter::Seed | GridParameter::VariationSeed) => "1-4",
         Some(GridParameter::HiresScale) => "1.5, 2",
         Some(GridParameter::Model) => "chapan-mini",
-        Some(GridParameter::VariationSeed) => "1-4",
         Some(GridParameter::Width | GridParameter::Height) => "128, 192, 256",
         Some(GridParameter::MaskBlur) => "0, 4, 16",
         Some(GridParameter::PaddingMaskCrop) => "0, 32, 64",

@@ -12,15 +12,12 @@ pub fn blank(prompt: &str) -> String {
         let (before, from) = rest.split_at(open);
         text.push_str(before);
         let length = from.find('>').map(|end| end + 1).filter(|length| is_tag(&from[..*length]));
-        match length {
-            Some(length) => {
-                text.extend(std::iter::repeat_n(' ', length));
-                rest = &from[length..];
-            }
-            None => {
-                text.push('<');
-                rest = &from[1..];
-            }
+        if let Some(length) = length {
+            text.extend(std::iter::repeat_n(' ', length));
+            rest = &from[length..];
+        } else {
+            text.push('<');
+            rest = &from[1..];
         }
     }
     text.push_str(rest);
