@@ -61,15 +61,12 @@ impl Contending {
         lay_out_all(worker, &inputs, &request.pictures).await?;
         let mut imported = Vec::with_capacity(request.contestants.len());
         for (index, one) in request.parameters.contestants.iter().enumerate() {
-            let from = match &one.lora {
-                Some(_) => {
-                    Imported::Lora(kept_lora(worker, job, one, &inputs.join(index.to_string())).await?)
-                }
-                None => {
-                    let place = inputs.join(index.to_string());
-                    lay_out_all(worker, &place, &request.contestants[index]).await?;
-                    Imported::Pictures(place.join(folder_name(PictureRole::Reference)))
-                }
+            let place = inputs.join(index.to_string());
+            let from = if one.lora.is_some() {
+                Imported::Lora(kept_lora(worker, job, one, &place).await?)
+            } else {
+                lay_out_all(worker, &place, &request.contestants[index]).await?;
+                Imported::Pictures(place.join(folder_name(PictureRole::Reference)))
             };
             imported.push((one.name.clone(), from));
         }
@@ -204,7 +201,7 @@ impl<'a> Teller<'a> {
                 self.reporter.tell(Report::Kept);
             }
             CompetitionEvent::Finished { .. } => {
-                self.reach(self.total_steps / ROUND_STEPS, f64::from(ROUND_STEPS))
+                self.reach(self.total_steps / ROUND_STEPS, f64::from(ROUND_STEPS));
             }
         }
         self.progress(phase);
@@ -250,13 +247,11 @@ async fn kept_lora(
             let found = catalog.lora_candidates().into_iter().find(|file| file.id == wanted)?;
             Some(std::fs::read(found.path).and_then(|bytes| lay_out(&copy, &bytes, None)))
         });
-        match copied.await.map_err(|error| unreadable(&error))? {
-            Some(copied) => copied.map_err(|error| not_written(&error))?,
-            None => {
-                let fact = format!("the LoRA `{id}` is not installed any more");
-                return Err(JobError::fail(ErrorCode::UnknownModel, fact, "choose another, or leave it out"));
-            }
-        }
+        let Some(copied) = copied.await.map_err(|error| unreadable(&error))? else {
+            let fact = format!("the LoRA `{id}` is not installed any more");
+            return Err(JobError::fail(ErrorCode::UnknownModel, fact, "choose another, or leave it out"));
+        };
+        copied.map_err(|error| not_written(&error))?;
     }
     Ok(NamedLora { id, path })
 }
