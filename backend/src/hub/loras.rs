@@ -48,7 +48,10 @@ pub(super) fn candidates(folders: &[PathBuf]) -> Vec<LoraCandidate> {
 
 /// Adds the files of a person's own folder. What is installed for all keeps its names.
 pub(super) fn add_own(found: &mut Vec<LoraCandidate>, folder: &Path) {
-    for candidate in candidates(&[folder.to_owned()]) {
+    let mut own = candidates(&[folder.to_owned()]);
+    // By name: as files `Aldar-3.safetensors` stands before `Aldar.safetensors`.
+    own.sort_by(|a, b| a.id.as_str().cmp(b.id.as_str()));
+    for candidate in own {
         if found.iter().all(|known| known.id != candidate.id) {
             found.push(LoraCandidate { own: true, ..candidate });
         }
