@@ -42,9 +42,10 @@ fn a_picture_of_a1111_restores_what_can_be_restored() {
     browser.get("button", &visit.says("studio.generate"));
     assert_eq!(drop_on(&visit, ".inspector"), json!([false, false]));
     browser.see(&visit.words.fill("studio.says_how", &[("program", "A1111")]));
-    // Clip skip is not known here, and the file says nothing of the checkpoint.
-    browser.click("button", &visit.words.fill("studio.lost", &[("count", "1")]));
+    // Clip skip is not known here, and noise that a GPU drew cannot be drawn again.
+    browser.click("button", &visit.words.fill("studio.lost", &[("count", "2")]));
     browser.see("Clip skip");
+    browser.see("RNG");
     browser.see(&visit.says("studio.lost_not_supported"));
     visit.settled();
     visit.keep("studio-imported-1280-light");

@@ -55,17 +55,16 @@ pub fn LoraStack(
                     aria-label=move || t_string!(i18n, studio.add_lora)
                     prop:value=""
                     on:change=move |event| {
-                        let id = event_target_value(&event);
+                        let list: web_sys::HtmlSelectElement = event_target(&event);
+                        let id = list.value();
                         if !id.is_empty() {
                             draft.add_lora(ModelId::new(id), 1.0);
                         }
+                        // A choice once made is a row above: the list itself stays on its first line.
+                        list.set_value("");
                     }
                 >
-                    // A choice once made is a row above: the list itself stays on its first line.
-                    {move || {
-                        draft.loras.track();
-                        view! { <option value="" selected>{t_string!(i18n, studio.add_lora)}</option> }
-                    }}
+                    <option value="">{move || t_string!(i18n, studio.add_lora)}</option>
                     {move || {
                         fitting
                             .get()
